@@ -1,0 +1,56 @@
+"""Whose key is it? Answers are kept for some seconds; a revocation in this process counts at once."""
+
+import hashlib
+import time
+
+from anyio import CapacityLimiter, to_thread
+
+from models_store import keys
+from models_store.database.engine import Database
+from models_store.errors import UnauthorizedError
+from models_store.keys import Caller
+
+_MAX_KNOWN = 1024
+
+
+class Authenticator:
+    """Looks keys up off the event loop, in threads of its own: slow endpoints cannot delay a refusal."""
+
+    def __init__(self, database: Database, cache_seconds: float) -> None:
+        self._database = database
+        self._cache_seconds = cache_seconds
+        self._known: dict[str, tuple[float, Caller]] = {}
+        self._limiter = CapacityLimiter(4)
+
+    async def authenticate(self, authorization: str | None) -> Caller:
+        """Tell who sent this ``Authorization`` header.
+
+        Raises:
+            UnauthorizedError: ``missing_key`` or ``invalid_key``.
+            UnavailableError: the database does not answer.
+        """
+        key = _bearer(authorization)
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        until, caller = self._known.get(digest, (0.0, None))
+        if caller is not None and time.monotonic() < until:
+            return caller
+        return await self._look_up(key, digest)
+
+    def forget(self) -> None:
+        """Look every key up again: one was revoked."""
+        self._known = {}
+
+    async def _look_up(self, key: str, digest: str) -> Caller:
+        known = self._known  # a revocation meanwhile puts another dict in its place: then this answer is not kept
+        caller = await to_thread.run_sync(keys.authenticate, self._database, key, limiter=self._limiter)
+        if len(known) >= _MAX_KNOWN:
+            known.clear()
+        known[digest] = (time.monotonic() + self._cache_seconds, caller)
+        return caller
+
+
+def _bearer(authorization: str | None) -> str:
+    scheme, _, key = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise UnauthorizedError("missing_key", "This needs an API key. Send it as `Authorization: Bearer KEY`.")
+    return key.strip()

@@ -1,0 +1,77 @@
+"""From a multipart body to a data set that waits for its import."""
+
+import hashlib
+import json
+from pathlib import PurePosixPath
+from typing import Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from app import uploads
+from app.datasets.schemas import DatasetForm
+from app.deps import Services
+from app.errors import validated
+from app.quotas import check_active_jobs
+from models_store import datasets
+from models_store.database.tables import DatasetRow
+from models_store.errors import InvalidError
+from models_store.idempotency import Repeat
+from models_store.keys import Caller
+
+SUFFIXES: Final = (".zip", ".csv", ".jsonl")
+
+
+async def accept(request: Request, services: Services, caller: Caller, key: str | None) -> DatasetRow:
+    """Receive the body, check its fields, insert the data set and ring for its import.
+
+    Raises:
+        FinetunedError: see :func:`app.uploads.receive`; also ``unsupported_file``, ``idempotency_mismatch``,
+            ``too_many_jobs``.
+        RequestValidationError: a field is wrong or unknown.
+    """
+    await run_in_threadpool(check_active_jobs, services, caller)
+    with uploads.opened(services.settings.uploads_dir) as upload:
+        await uploads.receive(request, upload)
+        form = _form(upload.fields)
+        return await run_in_threadpool(_create, services, caller, upload, form, key)
+
+
+def _form(fields: dict[str, str]) -> DatasetForm:
+    given = {name: value for name, value in fields.items() if value or name not in DatasetForm.model_fields}
+    return validated(DatasetForm, given, "body")
+
+
+def _create(
+    services: Services, caller: Caller, upload: uploads.Upload, form: DatasetForm, key: str | None
+) -> DatasetRow:
+    filename = _basename(upload.filename or "")
+    new = datasets.NewDataset(
+        owner=caller.owner,
+        name=form.name or filename.rsplit(".", 1)[0] or filename,
+        options={"filename": filename, **form.model_dump(exclude={"name"})},
+        upload=upload.path.name,
+        upload_sha256=upload.sha256,
+        upload_bytes=upload.size,
+    )
+    repeat = None if key is None else Repeat(key, _body_hash(new, form))
+    row, job = datasets.create(services.database, new, repeat)
+    if job is not None:
+        upload.keep()
+        services.bell.ring(job.id, job.lane)
+    return row
+
+
+def _basename(filename: str) -> str:
+    """The last part of what the client called the file; it is shown, and only its suffix means anything."""
+    name = PurePosixPath(filename.replace("\\", "/")).name.replace("\0", "")
+    if not name.lower().endswith(SUFFIXES):
+        raise InvalidError(
+            "unsupported_file", f"The file's name must end in one of {', '.join(SUFFIXES)}. Convert it.", param="file"
+        )
+    return name[-200:]
+
+
+def _body_hash(new: datasets.NewDataset, form: DatasetForm) -> str:
+    fields = {**form.model_dump(exclude_unset=True), "filename": new.options["filename"], "file": new.upload_sha256}
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()

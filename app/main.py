@@ -1,0 +1,131 @@
+"""The application: its services, its routes, and what happens when it starts and stops."""
+
+import asyncio
+import contextlib
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.concurrency import run_in_threadpool
+
+from app import dispatcher, documentation, errors, uploads
+from app.auth import Authenticator
+from app.datasets.endpoints import router as datasets_router
+from app.deps import Services
+from app.guard import Guard
+from app.jobs.endpoints import router as jobs_router
+from app.keys.endpoints import router as keys_router
+from app.models.endpoints import router as models_router
+from app.operating.endpoints import router as operating_router
+from app.operating.telemetry import Telemetry
+from app.predictions.endpoints import router as predictions_router
+from app.predictions.loading import loader
+from app.predictions.pool import ModelPool
+from app.queue import Bell
+from app.settings import AppSettings
+from app.weights.endpoints import router as weights_router
+from models_store import keys
+from models_store.database.engine import Database
+
+_API_VERSION: Final = "1"
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    datasets_router,
+    jobs_router,
+    models_router,
+    predictions_router,
+    keys_router,
+    weights_router,
+    operating_router,
+    documentation.router,
+)
+
+
+def create_app(settings: AppSettings) -> FastAPI:
+    """Build the service. The database must have been migrated when it starts."""
+    services = _services(settings)
+    app = FastAPI(title="finetuned", version=_API_VERSION, lifespan=_lifespan, docs_url=None, redoc_url=None)
+    app.state.services = services
+    for router in ROUTERS:
+        app.include_router(router)
+    errors.install(app)
+    app.add_middleware(
+        Guard,
+        settings=settings,
+        authenticator=services.authenticator,
+        observe=services.telemetry.observe_request,
+    )
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
+    return app
+
+
+def _services(settings: AppSettings) -> Services:
+    database = Database(settings.resolved_database_url)
+    pool = ModelPool(
+        loader(settings.store_dir),
+        max_models=settings.max_loaded_models,
+        max_waiting=settings.max_waiting_predictions,
+    )
+    return Services(
+        settings=settings,
+        database=database,
+        authenticator=Authenticator(database, settings.key_cache_seconds),
+        bell=Bell(settings.redis_url),
+        pool=pool,
+        telemetry=Telemetry(),
+        stopping=threading.Event(),
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    services: Services = app.state.services
+    await run_in_threadpool(_prepare, services)
+    services.bell.start()
+    housekeeping = asyncio.create_task(dispatcher.run(services))
+    try:
+        yield
+    finally:
+        services.stopping.set()
+        housekeeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await housekeeping
+        await run_in_threadpool(services.bell.stop)
+        services.database.close()
+
+
+def _prepare(services: Services) -> None:
+    settings = services.settings
+    settings.uploads_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings.store_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _ensure_admin(services)
+    uploads.remove_leftovers(services.database, settings.uploads_dir)
+
+
+def _ensure_admin(services: Services) -> None:
+    if services.settings.api_key is not None:
+        keys.ensure_admin(services.database, services.settings.api_key.get_secret_value())
+    elif not keys.any_admin(services.database):
+        _, key = keys.create(services.database, "admin", keys.ADMIN)
+        sys.stderr.write(f"Admin API key (shown this once): {key}\n")
+        sys.stderr.flush()
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """FastAPI's description, with the one form of errors among its components."""
+    if app.openapi_schema is None:
+        description = get_openapi(title=app.title, version=app.version, routes=app.routes, description=_ABOUT)
+        schemas = description["components"]["schemas"]
+        problem = errors.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= problem.pop("$defs", {}) | {"Problem": problem}
+        app.openapi_schema = description
+    return app.openapi_schema
+
+
+_ABOUT: Final = (
+    "Fine-tune pretrained backbones on your own data and serve the result. "
+    "Every error is `application/problem+json` with a stable `code`; every answer carries `X-Request-ID`."
+)

@@ -1,0 +1,32 @@
+"""``/models``."""
+
+from fastapi import APIRouter
+
+from app.deps import CallerDep, Page, PageDep, ServicesDep
+from app.errors import responses
+from app.models.schemas import Model
+from models_store import registry
+
+router = APIRouter(prefix="/models", tags=["models"])
+
+
+@router.get("", responses=responses())
+def list_models(query: PageDep, services: ServicesDep, caller: CallerDep) -> Page[Model]:
+    """Your models, newest first."""
+    with services.database.read() as session:
+        rows, more = registry.page(session, owner=caller.sees, limit=query.limit, after=query.after)
+    return Page(data=[Model.of(row) for row in rows], has_more=more)
+
+
+@router.get("/{model_id}", responses=responses(404))
+def read_model(model_id: str, services: ServicesDep, caller: CallerDep) -> Model:
+    """One model: what it was trained on, how good it is, and the proofs that came with it."""
+    with services.database.read() as session:
+        return Model.of(registry.get(session, model_id, owner=caller.sees))
+
+
+@router.delete("/{model_id}", status_code=204, responses=responses(404))
+def delete_model(model_id: str, services: ServicesDep, caller: CallerDep) -> None:
+    """Delete a model; from then on it does not predict."""
+    registry.delete(services.database, services.settings.store_dir, model_id, owner=caller.sees)
+    services.pool.drop(model_id)

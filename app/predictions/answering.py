@@ -1,0 +1,54 @@
+"""From what was asked to what the model says: bad inputs fail alone, the others are answered together."""
+
+from collections.abc import Sequence
+
+from app.deps import Services
+from app.predictions import inputs
+from app.predictions.inputs import Asked, Input
+from app.predictions.pool import Prediction
+from models_store import registry
+from models_store.database.tables import ModelRow
+from models_store.errors import InvalidError
+from models_store.keys import Caller
+
+
+def answer(services: Services, caller: Caller, asked: Asked) -> tuple[str, list[Prediction]]:
+    """The model's id, and one prediction an input, in order.
+
+    Raises:
+        NotFoundError: ``model_not_found``; also when it was deleted while it was being loaded.
+        FinetunedError: the model cannot be loaded.
+    """
+    row = _model(services, caller, asked.model)
+    contents = [_content(given, text=row.task == "text-classification") for given in asked.inputs]
+    good = [content for content in contents if isinstance(content, bytes)]
+    answers = iter(_predict(services, caller, row, good, asked) if good else [])
+    predictions = [
+        next(answers) if isinstance(content, bytes) else {"error": content.as_json()} for content in contents
+    ]
+    failed = sum("error" in prediction for prediction in predictions)
+    services.telemetry.observe_predictions(len(predictions) - failed, failed)
+    return row.id, predictions
+
+
+def _model(services: Services, caller: Caller, ref: str) -> ModelRow:
+    with services.database.read() as session:
+        return registry.get(session, ref, owner=caller.sees)
+
+
+def _content(given: Input, *, text: bool) -> bytes | InvalidError:
+    try:
+        return inputs.content(given, text=text)
+    except InvalidError as error:
+        return error
+
+
+def _predict(
+    services: Services, caller: Caller, row: ModelRow, contents: Sequence[bytes], asked: Asked
+) -> list[Prediction]:
+    wanted = asked.parameters
+    try:
+        return services.pool.predict(row.id, contents, top_k=wanted.top_k, logits=wanted.logits)
+    except OSError:
+        _model(services, caller, row.id)  # its files may be gone because it was deleted: that is a 404
+        raise

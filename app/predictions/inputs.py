@@ -1,0 +1,125 @@
+"""From the three forms of a prediction request to one: a model, and for every input its bytes or its own error."""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from app.errors import validated
+from app.predictions.schemas import Parameters, PredictForm, PredictRequest
+from models_store.errors import InvalidError, TooLargeError
+
+Input = str | bytes
+_DATA_URL: Final = re.compile(r"data:[\w.+/-]{0,100}(;[\w.=+-]{0,100}){0,5};base64,", re.IGNORECASE)
+_WHITESPACE: Final = str.maketrans("", "", " \t\r\n")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A prediction request, whichever way it came. Inputs are texts as sent, or the bytes of files."""
+
+    model: str
+    inputs: Sequence[Input]
+    parameters: Parameters
+
+
+async def read(request: Request, max_inputs: int) -> Asked:
+    """Read the request's body by its content type.
+
+    Raises:
+        InvalidError, TooLargeError, RequestValidationError: the body is wrong.
+        HTTPException: 415, or 400 where it is no JSON.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
+        return _from_json(_parsed(await request.body()), max_inputs)
+    if kind == "multipart/form-data":
+        return await _from_form(request, max_inputs)
+    if kind.startswith("image/"):
+        form = validated(PredictForm, dict(request.query_params), "query")
+        return Asked(form.model, [await request.body()], form)
+    raise HTTPException(415)
+
+
+def content(given: Input, *, text: bool) -> bytes:
+    """The bytes that the model reads.
+
+    Raises:
+        InvalidError: ``invalid_text`` or ``invalid_base64``; this input alone is wrong.
+    """
+    if isinstance(given, bytes):
+        return given
+    return _utf8(given) if text else _from_base64(given)
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidError(
+            "invalid_text", "The text has lone surrogates, which are no characters. Send valid Unicode."
+        ) from error
+
+
+def _from_base64(text: str) -> bytes:
+    found = _DATA_URL.match(text)
+    try:
+        return base64.b64decode(text[found.end() if found else 0 :].translate(_WHITESPACE), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidError("invalid_base64", "The image is not valid base64. Encode its bytes as base64.") from error
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise HTTPException(400) from error
+
+
+def _from_json(body: Any, max_inputs: int) -> Asked:
+    wanted = validated(PredictRequest, body, "body")
+    inputs = wanted.inputs if isinstance(wanted.inputs, list) else [wanted.inputs]
+    for place, value in enumerate(inputs):
+        if not isinstance(value, str):
+            raise _wrong(("body", "inputs", place), "Input should be a valid string")
+    return Asked(wanted.model, _counted(inputs, ("body", "inputs"), max_inputs), wanted.parameters)
+
+
+async def _from_form(request: Request, max_inputs: int) -> Asked:
+    try:
+        async with request.form(max_files=max_inputs, max_fields=10) as form:
+            fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
+            files = [(name, await value.read()) for name, value in form.multi_items() if isinstance(value, UploadFile)]
+    except HTTPException as error:
+        raise _form_error(str(error.detail)) from error
+    wanted = validated(PredictForm, fields, "body")
+    for name, _ in files:
+        if name != "file":
+            raise _wrong(("body", name), "Send files in the field `file`")
+    return Asked(wanted.model, _counted([data for _, data in files], ("body", "file"), max_inputs), wanted)
+
+
+def _form_error(detail: str) -> InvalidError | TooLargeError:
+    if detail.startswith("Too many"):
+        return TooLargeError("too_many_parts", f"{detail} Send fewer in one request.")
+    return InvalidError("malformed_multipart", "The multipart body is broken or incomplete. Send it again.")
+
+
+def _counted(inputs: Sequence[Input], loc: tuple[str, ...], most: int) -> Sequence[Input]:
+    if not inputs:
+        raise _wrong(loc, "There should be at least one input")
+    if len(inputs) > most:
+        raise TooLargeError("too_many_inputs", f"There are more than {most} inputs. Send fewer in one request.")
+    return inputs
+
+
+def _wrong(loc: tuple[str | int, ...], message: str) -> RequestValidationError:
+    return RequestValidationError([{"type": "value_error", "loc": loc, "msg": message}])

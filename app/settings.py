@@ -1,0 +1,36 @@
+"""Settings of the HTTP service; each is read from ``FINETUNED_<NAME>``."""
+
+from pydantic import Field, SecretStr
+
+from models_store.settings import StoreSettings
+
+
+class AppSettings(StoreSettings):
+    """What the HTTP service needs beside the store. Sizes are bytes, times are seconds."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    """The broker; ``redis+socket:///path`` for a unix socket."""
+    api_key: SecretStr | None = None
+    """This key is an admin's at every start; if unset and no admin exists, one is made and printed once."""
+
+    max_upload_bytes: int = 20 * 10**9
+    """Largest body of an upload (data sets, weights)."""
+    max_json_bytes: int = 64 * 10**6
+    """Largest body of every other request, predictions included."""
+    body_silence_seconds: float = 30.0
+    """A body of which nothing arrives for this long is given up."""
+    body_grace_seconds: float = 60.0
+    """From here on a body must have come at ``body_min_rate`` on average."""
+    body_min_rate: float = 1024.0
+    """Bytes a second."""
+    max_active_jobs: int = 500
+    """Queued and running jobs of one owner, imports included."""
+
+    max_prediction_inputs: int = 1024
+    max_waiting_predictions: int = 64
+    """Requests that may wait for the model; more are answered 503."""
+    max_loaded_models: int = 8
+    key_cache_seconds: float = 3.0
+    """How long another process's revocation of a key may stay unnoticed."""

@@ -1,0 +1,262 @@
+"""Uploads: a multipart body goes to the data disk while it comes, hashed on the way, and never whole into memory.
+
+A file that is being received is locked. The lock dies with its process, so what a crash leaves behind is told apart
+from what another process is still receiving.
+"""
+
+import errno
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import structlog
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from sqlalchemy import select
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from models_store import ids
+from models_store.database.engine import Database
+from models_store.database.tables import DatasetRow
+from models_store.errors import FinetunedError, InvalidError, TooLargeError, UnavailableError
+
+_BUFFER: Final = 1 << 20
+_MAX_FIELDS: Final = 20
+_MAX_FIELD_BYTES: Final = 64 * 1024
+_log = structlog.get_logger()
+
+
+@dataclass
+class Upload:
+    """One file and the fields beside it. ``keep`` makes the file outlive the block that received it."""
+
+    path: Path
+    file: BinaryIO
+    filename: str | None = None
+    fields: dict[str, str] = field(default_factory=dict)
+    size: int = 0
+    """Bytes."""
+    kept: bool = False
+    _hash: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the file's content."""
+        return self._hash.hexdigest()
+
+    def write(self, data: bytes) -> None:
+        """Append to the file."""
+        with _disk_errors():
+            self.file.write(data)
+        self._hash.update(data)
+        self.size += len(data)
+
+    def sync(self) -> None:
+        """Make the file and its name durable."""
+        with _disk_errors():
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            directory = os.open(self.path.parent, os.O_RDONLY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+
+    def give_suffix(self, suffix: str) -> None:
+        """Give the file's opaque name a suffix."""
+        self.path = self.path.rename(self.path.with_suffix(suffix))
+
+    def keep(self) -> None:
+        """A row names the file now."""
+        self.kept = True
+
+
+@contextmanager
+def opened(directory: Path) -> Iterator[Upload]:
+    """A new locked file under an opaque name; removed at the end unless it is kept."""
+    with _disk_errors():
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        upload = _create(directory)
+    with upload.file:
+        try:
+            yield upload
+        finally:
+            if not upload.kept:
+                upload.path.unlink(missing_ok=True)
+
+
+def _create(directory: Path) -> Upload:
+    while True:
+        path = directory / ids.new("up")
+        handle = path.open("xb")
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if path.exists():  # else another process's remove_leftovers was quicker than our lock
+            return Upload(path, handle)
+        handle.close()
+
+
+async def receive(request: Request, upload: Upload) -> None:
+    """Read a multipart body with exactly one file, in the field ``file``.
+
+    Raises:
+        InvalidError: ``malformed_multipart``, ``multipart_expected``, ``missing_file``, ``duplicate_field``.
+        TooLargeError: ``too_many_parts``, ``field_too_large``.
+        UnavailableError: ``no_space``.
+    """
+    kind, parameters = parse_options_header(request.headers.get("content-type"))
+    if kind != b"multipart/form-data" or not parameters.get(b"boundary"):
+        raise InvalidError("multipart_expected", "Send the file as multipart/form-data, in the field `file`.")
+    reader = _Reader()
+    try:
+        parser = MultipartParser(parameters[b"boundary"], reader.callbacks())
+        async for chunk in request.stream():
+            parser.write(chunk)
+            if len(reader.waiting) >= _BUFFER:
+                await run_in_threadpool(upload.write, reader.take())
+        parser.finalize()
+    except (FormParserError, UnicodeDecodeError) as error:
+        raise _malformed() from error
+    if not reader.ended:
+        raise _malformed()
+    if reader.filename is None:
+        raise InvalidError("missing_file", "There is no file. Send it in the field `file`.", param="file")
+    await run_in_threadpool(upload.write, reader.take())
+    await run_in_threadpool(upload.sync)
+    upload.filename, upload.fields = reader.filename, reader.fields
+
+
+def remove_leftovers(database: Database, directory: Path) -> None:
+    """Remove files that no data set names and nobody is receiving.
+
+    The lock is taken before the rows are read: whoever held it before has committed by then, or has died.
+    """
+    for path in list(directory.iterdir()) if directory.is_dir() else []:
+        try:
+            with path.open("rb") as handle:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove_unnamed(database, path)
+        except (BlockingIOError, FileNotFoundError, IsADirectoryError):
+            continue
+
+
+def _remove_unnamed(database: Database, path: Path) -> None:
+    with database.read() as session:
+        named = session.scalar(select(DatasetRow.id).where(DatasetRow.upload == path.name).limit(1))
+    if named is None:
+        path.unlink(missing_ok=True)
+        _log.info("upload_removed", upload=path.name)
+
+
+class _Reader:
+    """Callbacks of the multipart parser; keeps file bytes only until they are taken."""
+
+    def __init__(self) -> None:
+        self.waiting = bytearray()
+        self.fields: dict[str, str] = {}
+        self.filename: str | None = None
+        self.ended = False
+        self._parts = 0
+        self._name = ""
+        self._value = bytearray()
+        self._in_file = False
+        self._header = bytearray()
+        self._header_value = bytearray()
+        self._disposition = b""
+
+    def callbacks(self) -> Any:
+        return {
+            "on_part_begin": self._on_part_begin,
+            "on_header_field": self._on_header_field,
+            "on_header_value": self._on_header_value,
+            "on_header_end": self._on_header_end,
+            "on_headers_finished": self._on_headers_finished,
+            "on_part_data": self._on_part_data,
+            "on_part_end": self._on_part_end,
+            "on_end": self._on_end,
+        }
+
+    def take(self) -> bytes:
+        data = bytes(self.waiting)
+        self.waiting.clear()
+        return data
+
+    def _on_part_begin(self) -> None:
+        self._parts += 1
+        if self._parts > _MAX_FIELDS:
+            raise TooLargeError(
+                "too_many_parts", f"The form has more than {_MAX_FIELDS} parts. Send one file a request."
+            )
+        self._disposition = b""
+        self._value.clear()
+
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+        self._check_small(self._header)
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
+        self._check_small(self._header_value)
+
+    def _on_header_end(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            self._disposition = bytes(self._header_value)
+        self._header.clear()
+        self._header_value.clear()
+
+    def _on_headers_finished(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        if b"name" not in options:
+            raise _malformed()
+        self._name = options[b"name"].decode()
+        self._in_file = b"filename" in options
+        if self._in_file:
+            if self._name != "file":
+                raise InvalidError("unexpected_file", "Send exactly one file, in the field `file`.", param="file")
+            self._check_new(self.filename is not None)
+            self.filename = options[b"filename"].decode("utf-8", "replace")
+        else:
+            self._check_new(self._name in self.fields)
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._in_file:
+            self.waiting += data[start:end]
+        else:
+            self._value += data[start:end]
+            self._check_small(self._value)
+
+    def _on_part_end(self) -> None:
+        if not self._in_file:
+            self.fields[self._name] = self._value.decode()
+
+    def _on_end(self) -> None:
+        self.ended = True
+
+    def _check_new(self, known: bool) -> None:
+        if known:
+            raise InvalidError("duplicate_field", "A field of the form comes twice. Send each once.", param=self._name)
+
+    def _check_small(self, data: bytearray) -> None:
+        if len(data) > _MAX_FIELD_BYTES:
+            raise TooLargeError("field_too_large", f"A field has more than {_MAX_FIELD_BYTES} bytes. Shorten it.")
+
+
+def _malformed() -> FinetunedError:
+    return InvalidError("malformed_multipart", "The multipart body is broken or incomplete. Send it again.")
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise UnavailableError(
+                "no_space", "The data disk is full. Delete data sets or models, or ask the operator for space."
+            ) from error
+        raise

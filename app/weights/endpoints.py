@@ -1,0 +1,72 @@
+"""``/weights``: the mirror of pretrained weights; for admins."""
+
+from dataclasses import asdict
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request
+from starlette.concurrency import run_in_threadpool
+
+from app import uploads
+from app.deps import AdminDep, Page, PageDep, ServicesDep
+from app.errors import responses, validated
+from app.weights.schemas import MirroredWeights, WeightsNames
+from models_store.errors import InvalidError
+from models_store.mirror import Mirror, MirrorEntry
+
+router = APIRouter(prefix="/weights", tags=["weights"])
+SUFFIXES: Final = (".safetensors", ".pth", ".pt", ".zip")
+
+
+def _body() -> dict[str, Any]:
+    file = {
+        "type": "string",
+        "format": "binary",
+        "description": "`.safetensors`, `.pth`, `.pt`; `.zip` of a folder for hf.",
+    }
+    schema = {
+        "type": "object",
+        "required": ["file", "backbone"],
+        "additionalProperties": False,
+        "properties": {"file": file, **WeightsNames.model_json_schema()["properties"]},
+    }
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+@router.post("", status_code=201, openapi_extra=_body(), responses=responses(403, 409))
+async def add_weights(request: Request, services: ServicesDep, _admin: AdminDep) -> MirroredWeights:
+    """Put a file of weights into the mirror, from where jobs load them without a hub."""
+    with uploads.opened(services.settings.uploads_dir) as upload:
+        await uploads.receive(request, upload)
+        names = validated(WeightsNames, upload.fields, "body")
+        upload.give_suffix(_suffix(upload.filename or ""))  # by which the kind of file is told
+        mirror = Mirror(services.settings.store_dir)
+        entry = await run_in_threadpool(mirror.add, names.backbone, names.weights, upload.path)
+    return _shown(entry)
+
+
+@router.get("", responses=responses(403))
+def list_weights(query: PageDep, services: ServicesDep, _admin: AdminDep) -> Page[MirroredWeights]:
+    """What the mirror has, by name; `after` is `BACKBONE:WEIGHTS`."""
+    entries = Mirror(services.settings.store_dir).list()
+    left = [entry for entry in entries if query.after is None or f"{entry.backbone}:{entry.weights}" > query.after]
+    return Page(data=[_shown(entry) for entry in left[: query.limit]], has_more=len(left) > query.limit)
+
+
+@router.delete("", status_code=204, responses=responses(403, 404))
+def remove_weights(names: Annotated[WeightsNames, Query()], services: ServicesDep, _admin: AdminDep) -> None:
+    """Take weights out of the mirror. Models that were trained from them stay."""
+    Mirror(services.settings.store_dir).remove(names.backbone, names.weights)
+
+
+def _suffix(filename: str) -> str:
+    suffix = PurePosixPath(filename).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InvalidError(
+            "unsupported_file", f"The file's name must end in one of {', '.join(SUFFIXES)}. Convert it.", param="file"
+        )
+    return suffix
+
+
+def _shown(entry: MirrorEntry) -> MirroredWeights:
+    return MirroredWeights.model_validate(asdict(entry))

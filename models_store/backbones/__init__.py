@@ -1,0 +1,27 @@
+"""Families of pretrained backbones. A new one is a file here and a line in ``FAMILIES``; tests run over the dict."""
+
+from models_store.backbones.family import Family
+from models_store.backbones.huggingface import HuggingFaceText
+from models_store.backbones.timm import Timm
+from models_store.backbones.torchvision import Torchvision
+from models_store.errors import InvalidError
+
+FAMILIES: dict[str, Family] = {
+    "torchvision": Torchvision(),
+    "timm": Timm(),
+    "hf": HuggingFaceText(),
+}
+
+
+def split_name(backbone: str) -> tuple[str, str]:
+    """Family and name within it, of a backbone as jobs name it (``timm/resnet50``, ``hf/ORG/NAME``).
+
+    Raises:
+        InvalidError: ``unknown_backbone``, there is no such family.
+    """
+    family, slash, name = backbone.partition("/")
+    if family not in FAMILIES or not slash or not name:
+        forms = ", ".join(f"{known}/NAME" for known in FAMILIES)
+        message = f"There is no backbone {backbone}. Write its family first: {forms}."
+        raise InvalidError("unknown_backbone", message, param="backbone")
+    return family, name

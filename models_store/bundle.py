@@ -1,0 +1,84 @@
+"""What a saved model is on disk: card, head, tokenizer, and the name of the trunk that it stands on. No pickles."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from models_store import trunks
+from models_store.artifacts import publish_directory, temporary_directory_beside, write_atomic
+from models_store.backbones.family import Architecture
+from models_store.backbones.mapping import fill
+from models_store.errors import ConflictError
+from models_store.network import Network
+from models_store.preprocessing.loading import load_preprocessing
+from models_store.preprocessing.protocol import Preprocessing
+
+_CARD = "card.json"
+_HEAD = "head.safetensors"
+
+TrunkLoader = Callable[[Path, str], tuple[nn.Module, Architecture]]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model as it is served: ``network`` is frozen and in eval mode; ``card`` is plain JSON with ``labels``."""
+
+    card: dict[str, Any]
+    network: Network
+    architecture: Architecture
+    preprocessing: Preprocessing
+
+
+def save(
+    directory: Path,
+    store_dir: Path,
+    network: Network,
+    architecture: Architecture,
+    preprocessing: Preprocessing,
+    card: Mapping[str, Any],
+) -> str:
+    """Write a model, whole or not at all, and its trunk where that is new; gives the trunk's name.
+
+    The card gets ``architecture``, ``preprocessing`` and ``trunk`` beside what the caller put in it.
+
+    Raises:
+        ConflictError: ``model_exists``, there is something at ``directory`` already.
+    """
+    if directory.exists():
+        raise ConflictError("model_exists", "A saved model is never overwritten. Save this one under a new id.")
+    trunk = trunks.put(store_dir, network.backbone, architecture)
+    described = {"architecture": architecture.as_json(), "preprocessing": preprocessing.card(), "trunk": trunk}
+    with temporary_directory_beside(directory) as temporary:
+        head = {name: tensor.detach().cpu().contiguous() for name, tensor in network.head.state_dict().items()}
+        save_file(head, temporary / _HEAD)
+        preprocessing.save(temporary)
+        content = json.dumps({**card, **described}, indent=2, ensure_ascii=False)
+        write_atomic(temporary / _CARD, content.encode())
+        publish_directory(temporary, directory)
+    return trunk
+
+
+def complete(directory: Path, **more: Any) -> dict[str, Any]:
+    """Add to the card what could be known only once the bundle was stored; gives the whole card."""
+    card = {**json.loads((directory / _CARD).read_bytes()), **more}
+    write_atomic(directory / _CARD, json.dumps(card, indent=2, ensure_ascii=False).encode())
+    return card
+
+
+def load(directory: Path, store_dir: Path, load_trunk: TrunkLoader = trunks.load) -> Bundle:
+    """The model that ``save`` wrote. ``load_trunk`` may give a trunk that other models share: it is only read.
+
+    Raises:
+        UnavailableError: its trunk is missing or damaged.
+    """
+    card: dict[str, Any] = json.loads((directory / _CARD).read_bytes())
+    module, architecture = load_trunk(store_dir, card["trunk"])
+    head = load_file(directory / _HEAD)
+    network = Network(module, architecture, classes=len(head["bias"]))
+    fill(network.head, head)
+    return Bundle(card, network.freeze(), architecture, load_preprocessing(card["preprocessing"], directory))

@@ -1,0 +1,173 @@
+"""Every table. Times are seconds since 1970 (UTC); JSON columns hold what the API shows."""
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Boolean, Float, ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+Json = dict[str, Any]
+_JSON = JSON(none_as_null=True)
+
+
+class Base(DeclarativeBase):
+    """Base of the mapped classes; JSON by annotation."""
+
+    type_annotation_map = {Json: _JSON, list[Json]: _JSON}  # noqa: RUF012 - SQLAlchemy's own form
+
+
+class KeyRow(Base):
+    """An API key, stored as the SHA-256 of its 256 random bits."""
+
+    __tablename__ = "keys"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(200))
+    role: Mapped[str] = mapped_column(String(10))
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    prefix: Mapped[str] = mapped_column(String(12))
+    created_at: Mapped[float] = mapped_column(Float)
+    revoked_at: Mapped[float | None] = mapped_column(Float)
+
+
+class DatasetRow(Base):
+    """A data set: what its owner named it, and, once imported, which content it has."""
+
+    __tablename__ = "datasets"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(200), index=True)
+    name: Mapped[str] = mapped_column(String(200))
+    status: Mapped[str] = mapped_column(String(12))
+    """processing, ready, failed"""
+    task: Mapped[str | None] = mapped_column(String(40))
+    options: Mapped[Json] = mapped_column()
+    """What the import was asked: task, validation_fraction, seed, filename."""
+    upload: Mapped[str | None] = mapped_column(String(200))
+    """Name of the file in the uploads folder until the import has ended."""
+    upload_sha256: Mapped[str] = mapped_column(String(64))
+    classes: Mapped[list[Json]] = mapped_column()
+    splits: Mapped[Json] = mapped_column()
+    fingerprint: Mapped[str | None] = mapped_column(String(80), index=True)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    problems: Mapped[list[Json]] = mapped_column()
+    error: Mapped[Json | None] = mapped_column()
+    created_at: Mapped[float] = mapped_column(Float)
+
+
+class JobRow(Base):
+    """A piece of durable work. The row is the truth; a Celery message only rings the bell."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Index("ix_jobs_claim", "lane", "state", "id"),
+        Index("ix_jobs_owner_kind", "owner", "kind", "id"),
+        Index("ix_jobs_lease", "state", "lease_until"),
+    )
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    """fine_tune, import"""
+    lane: Mapped[str] = mapped_column(String(10))
+    """training (one a device) or light (imports and other short work)"""
+    owner: Mapped[str] = mapped_column(String(200))
+    name: Mapped[str] = mapped_column(String(200))
+    dataset_id: Mapped[str] = mapped_column(String(40), index=True)
+    backbone: Mapped[str | None] = mapped_column(String(200))
+    request: Mapped[Json] = mapped_column()
+    """The body as it was sent, for retry."""
+    config: Mapped[Json] = mapped_column()
+    """The body with every default resolved."""
+    extra: Mapped[Json] = mapped_column("metadata")
+    """The user's own key and value pairs."""
+
+    state: Mapped[str] = mapped_column(String(12))
+    """queued, running, succeeded, failed, cancelled"""
+    attempt: Mapped[int] = mapped_column(Integer, default=0)
+    fence: Mapped[int] = mapped_column(Integer, default=0)
+    barren: Mapped[int] = mapped_column(Integer, default=0)
+    """Attempts that ended without progress since the last progress; capped."""
+    lease_owner: Mapped[str | None] = mapped_column(String(200))
+    lease_until: Mapped[float | None] = mapped_column(Float)
+    cancel_requested: Mapped[bool] = mapped_column(Boolean, default=False)
+    rung_at: Mapped[float | None] = mapped_column(Float)
+    """When a message was last sent for this row."""
+
+    decision: Mapped[Json | None] = mapped_column()
+    progress: Mapped[Json | None] = mapped_column()
+    metrics: Mapped[Json | None] = mapped_column()
+    best: Mapped[Json | None] = mapped_column()
+    checkpoint: Mapped[Json | None] = mapped_column()
+    result: Mapped[Json | None] = mapped_column()
+    error: Mapped[Json | None] = mapped_column()
+    created_at: Mapped[float] = mapped_column(Float)
+    started_at: Mapped[float | None] = mapped_column(Float)
+    finished_at: Mapped[float | None] = mapped_column(Float)
+
+
+class EventRow(Base):
+    """Append-only history of a job."""
+
+    __tablename__ = "events"
+    __table_args__ = (Index("ix_events_job", "job_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    type: Mapped[str] = mapped_column(String(12))
+    """status, progress, metrics, log"""
+    data: Mapped[Json] = mapped_column()
+    created_at: Mapped[float] = mapped_column(Float)
+
+
+class EpochRow(Base):
+    """The metrics of one epoch; a resumed attempt writes the same epoch again."""
+
+    __tablename__ = "epochs"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    epoch: Mapped[int] = mapped_column(Integer, primary_key=True)
+    metrics: Mapped[Json] = mapped_column()
+
+
+class ModelRow(Base):
+    """A published model. ``job_id`` is unique: a job publishes once."""
+
+    __tablename__ = "models"
+    __table_args__ = (UniqueConstraint("owner", "name", "version"), Index("ix_models_owner", "owner", "id"))
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(200))
+    name: Mapped[str] = mapped_column(String(200))
+    version: Mapped[int] = mapped_column(Integer)
+    job_id: Mapped[str] = mapped_column(String(40), unique=True)
+    dataset_id: Mapped[str] = mapped_column(String(40))
+    task: Mapped[str] = mapped_column(String(40))
+    backbone: Mapped[str] = mapped_column(String(200))
+    trunk: Mapped[str] = mapped_column(String(64), index=True)
+    card: Mapped[Json] = mapped_column()
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[float] = mapped_column(Float)
+
+
+class WorkerRow(Base):
+    """A worker process that was seen lately."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(String(200), primary_key=True)
+    lane: Mapped[str] = mapped_column(String(10))
+    device: Mapped[str] = mapped_column(String(200))
+    started_at: Mapped[float] = mapped_column(Float)
+    seen_at: Mapped[float] = mapped_column(Float)
+
+
+class IdempotencyRow(Base):
+    """What an ``Idempotency-Key`` stood for."""
+
+    __tablename__ = "idempotency"
+
+    owner: Mapped[str] = mapped_column(String(200), primary_key=True)
+    route: Mapped[str] = mapped_column(String(40), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    body_sha256: Mapped[str] = mapped_column(String(64))
+    object_id: Mapped[str] = mapped_column(String(40))
+    created_at: Mapped[float] = mapped_column(Float)

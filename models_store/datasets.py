@@ -1,0 +1,129 @@
+"""Rows of data sets. Their content is an item set (:mod:`models_store.itemset`) under the fingerprint's name."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models_store import idempotency, ids, jobs
+from models_store.database.engine import Database, now
+from models_store.database.tables import DatasetRow, JobRow, Json
+from models_store.errors import ConflictError, NotFoundError
+
+
+@dataclass(frozen=True)
+class NewDataset:
+    """An upload that was received whole."""
+
+    owner: str
+    name: str
+    options: Json
+    """``filename``, ``task`` (or None), ``validation_fraction``, ``seed``."""
+    upload: str
+    """Name of the file in the uploads folder."""
+    upload_sha256: str
+    upload_bytes: int
+
+
+def create(
+    database: Database, new: NewDataset, repeat: idempotency.Repeat | None = None
+) -> tuple[DatasetRow, JobRow | None]:
+    """Insert a processing data set and the job that imports it, in one transaction.
+
+    Returns:
+        The row, and its import job; None where ``repeat`` stood for an earlier data set.
+    """
+    dataset_id = ids.new("ds")
+    with database.write() as session:
+        known = idempotency.reserve(session, new.owner, "datasets", repeat, dataset_id)
+        if known is not None:
+            return get(session, known, owner=new.owner), None
+        row = DatasetRow(
+            id=dataset_id,
+            owner=new.owner,
+            name=new.name,
+            status="processing",
+            task=new.options.get("task"),
+            options=new.options,
+            upload=new.upload,
+            upload_sha256=new.upload_sha256,
+            classes=[],
+            splits={"train": 0, "validation": 0, "test": 0},
+            bytes=new.upload_bytes,
+            problems=[],
+            created_at=session.scalar(select(now())),
+        )
+        session.add(row)
+        session.flush()
+        work = jobs.NewJob(kind=jobs.IMPORT, owner=new.owner, name=new.name, dataset_id=dataset_id)
+        return row, jobs.insert(session, work)
+
+
+def get(session: Session, dataset_id: str, *, owner: str | None) -> DatasetRow:
+    """Read one data set; ``owner=None`` is an admin's view.
+
+    Raises:
+        NotFoundError: no such data set, or somebody else's.
+    """
+    row = session.get(DatasetRow, dataset_id)
+    if row is None or (owner is not None and row.owner != owner):
+        raise NotFoundError(
+            "dataset_not_found", f"There is no data set {dataset_id!r}. List yours with GET /datasets.", param="dataset"
+        )
+    return row
+
+
+def page(
+    session: Session, *, owner: str | None, limit: int, after: str | None = None
+) -> tuple[Sequence[DatasetRow], bool]:
+    """The newest data sets after ``after``, and whether there are more."""
+    query = select(DatasetRow).order_by(DatasetRow.id.desc()).limit(limit + 1)
+    if owner is not None:
+        query = query.where(DatasetRow.owner == owner)
+    if after is not None:
+        query = query.where(DatasetRow.id < after)
+    rows = session.scalars(query).all()
+    return rows[:limit], len(rows) > limit
+
+
+def mark_ready(session: Session, dataset_id: str, **columns: Any) -> None:
+    """Store what the import found; part of the transaction that ends the import job."""
+    row = session.get_one(DatasetRow, dataset_id)
+    row.status = "ready"
+    row.upload = None
+    for column, value in columns.items():
+        setattr(row, column, value)
+
+
+def delete(database: Database, store_dir: Path, dataset_id: str, *, owner: str | None) -> None:
+    """Delete a data set, and its content when no other data set has the same.
+
+    Raises:
+        ConflictError: ``dataset_in_use``, a queued or running job needs it.
+    """
+    with database.write() as session:
+        row = get(session, dataset_id, owner=owner)
+        users = select(JobRow.id).where(JobRow.dataset_id == dataset_id, JobRow.state.not_in(jobs.TERMINAL))
+        user = session.scalar(users.limit(1))
+        if user is not None:
+            raise ConflictError(
+                "dataset_in_use", f"Job {user} still works with this data set. Cancel it or wait for its end."
+            )
+        session.delete(row)
+        session.flush()
+        # Inside the transaction: an import that finds the same content cannot publish it meanwhile.
+        if row.fingerprint and not session.scalar(_with_content(row.fingerprint)):
+            shutil.rmtree(directory(store_dir, row.fingerprint), ignore_errors=True)
+
+
+def directory(store_dir: Path, fingerprint: str) -> Path:
+    """Where the item set with this fingerprint (``sha256:…``) lies."""
+    return store_dir / "datasets" / fingerprint.removeprefix("sha256:")
+
+
+def _with_content(fingerprint: str) -> Any:
+    return select(DatasetRow.id).where(DatasetRow.fingerprint == fingerprint).limit(1)

@@ -1,0 +1,179 @@
+"""Rows of durable work as their owners see them: created, read, listed, cancelled, deleted.
+
+What a worker may do to a row it has claimed is in :mod:`models_store.leases`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import delete as sql_delete
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from models_store import idempotency, ids
+from models_store.database.engine import Database, now
+from models_store.database.tables import EpochRow, EventRow, JobRow, Json
+from models_store.errors import ConflictError, NotFoundError
+
+TERMINAL: Final = frozenset({"succeeded", "failed", "cancelled"})
+FINE_TUNE: Final = "fine_tune"
+IMPORT: Final = "import"
+LANES: Final = {FINE_TUNE: "training", IMPORT: "light"}
+"""Which lane of a worker runs which kind."""
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """What is needed to put a job in the queue."""
+
+    kind: str
+    owner: str
+    name: str
+    dataset_id: str
+    backbone: str | None = None
+    request: Json = field(default_factory=dict)
+    config: Json = field(default_factory=dict)
+    metadata: Json = field(default_factory=dict)
+
+
+def insert(session: Session, job: NewJob, job_id: str | None = None) -> JobRow:
+    """Add a queued row and its first event to the session's transaction."""
+    row = JobRow(
+        id=job_id or ids.new("job"),
+        kind=job.kind,
+        lane=LANES[job.kind],
+        owner=job.owner,
+        name=job.name,
+        dataset_id=job.dataset_id,
+        backbone=job.backbone,
+        request=job.request,
+        config=job.config,
+        extra=job.metadata,
+        state="queued",
+        created_at=session.scalar(select(now())),
+    )
+    session.add(row)
+    session.flush()
+    record(session, row.id, "status", {"status": "queued"})
+    return row
+
+
+def create(database: Database, job: NewJob, repeat: idempotency.Repeat | None = None) -> tuple[JobRow, bool]:
+    """Insert a job in a transaction of its own; with ``repeat``, at most once for that key.
+
+    Returns:
+        The row, and whether it is new.
+
+    Raises:
+        InvalidError: ``idempotency_mismatch``.
+    """
+    job_id = ids.new("job")
+    with database.write() as session:
+        known = idempotency.reserve(session, job.owner, "jobs", repeat, job_id)
+        if known is not None:
+            return get(session, known, owner=job.owner), False
+        return insert(session, job, job_id), True
+
+
+def get(session: Session, job_id: str, *, owner: str | None) -> JobRow:
+    """Read one job; ``owner=None`` is an admin's view.
+
+    Raises:
+        NotFoundError: no such job, or somebody else's.
+    """
+    row = session.get(JobRow, job_id)
+    if row is None or (owner is not None and row.owner != owner) or row.kind == IMPORT:
+        raise NotFoundError("job_not_found", f"There is no job {job_id!r}. List yours with GET /jobs.")
+    return row
+
+
+def page(
+    session: Session,
+    *,
+    owner: str | None,
+    limit: int,
+    after: str | None = None,
+    status: str | None = None,
+    dataset: str | None = None,
+) -> tuple[Sequence[JobRow], bool]:
+    """The newest jobs after ``after``, and whether there are more."""
+    query = select(JobRow).where(JobRow.kind != IMPORT).order_by(JobRow.id.desc()).limit(limit + 1)
+    filters = {JobRow.owner: owner, JobRow.state: status, JobRow.dataset_id: dataset}
+    for column, wanted in filters.items():
+        query = query.where(column == wanted) if wanted is not None else query
+    if after is not None:
+        query = query.where(JobRow.id < after)
+    rows = session.scalars(query).all()
+    return rows[:limit], len(rows) > limit
+
+
+def cancel(database: Database, job_id: str, *, owner: str | None) -> JobRow:
+    """Cancel a queued job at once; ask a running one to stop.
+
+    Raises:
+        NotFoundError: no such job.
+        ConflictError: ``job_ended``, it has ended already.
+    """
+    with database.write() as session:
+        get(session, job_id, owner=owner)
+        mine = JobRow.id == job_id
+        ended = update(JobRow).where(mine, JobRow.state == "queued")
+        if _changed(session, ended.values(state="cancelled", cancel_requested=True, finished_at=now())):
+            record(session, job_id, "status", {"status": "cancelled"})
+        elif _changed(session, update(JobRow).where(mine, JobRow.state == "running").values(cancel_requested=True)):
+            record(session, job_id, "log", {"message": "cancellation requested"})
+        else:
+            raise ConflictError("job_ended", f"Job {job_id} has ended already; there is nothing to cancel.")
+        session.expire_all()
+        return get(session, job_id, owner=owner)
+
+
+def delete(database: Database, job_id: str, *, owner: str | None) -> None:
+    """Delete an ended job with its events and metrics; its model stays.
+
+    Raises:
+        ConflictError: ``job_active``, it is queued or running.
+    """
+    with database.write() as session:
+        get(session, job_id, owner=owner)
+        gone = sql_delete(JobRow).where(JobRow.id == job_id, JobRow.state.in_(TERMINAL))
+        if not _changed(session, gone):
+            raise ConflictError("job_active", f"Job {job_id} is still active. Cancel it first.")
+
+
+def events(session: Session, job_id: str, *, after: int = 0, limit: int = 100) -> tuple[Sequence[EventRow], bool]:
+    """Events of a job, oldest first, and whether there are more."""
+    query = select(EventRow).where(EventRow.job_id == job_id, EventRow.id > after).order_by(EventRow.id)
+    rows = session.scalars(query.limit(limit + 1)).all()
+    return rows[:limit], len(rows) > limit
+
+
+def epochs(session: Session, job_id: str) -> Iterator[dict[str, Any]]:
+    """The metrics of every finished epoch, first to last."""
+    rows = session.scalars(select(EpochRow).where(EpochRow.job_id == job_id).order_by(EpochRow.epoch))
+    return ({"epoch": row.epoch, **row.metrics} for row in rows)
+
+
+def unclaimed(database: Database, *, quiet_seconds: float, limit: int = 100) -> list[tuple[str, str]]:
+    """Queued rows for which no message was sent in the last ``quiet_seconds``: (id, lane), oldest first.
+
+    The rows are stamped in the same transaction, so that two dispatchers do not both send.
+    """
+    with database.write() as session:
+        stale = (JobRow.rung_at.is_(None)) | (JobRow.rung_at < now() - quiet_seconds)
+        query = select(JobRow.id, JobRow.lane).where(JobRow.state == "queued", stale).order_by(JobRow.id).limit(limit)
+        found = [(row.id, row.lane) for row in session.execute(query.with_for_update(skip_locked=True))]
+        if found:
+            chosen = JobRow.id.in_([job_id for job_id, _ in found])
+            session.execute(update(JobRow).where(chosen).values(rung_at=now()))
+        return found
+
+
+def record(session: Session, job_id: str, kind: str, data: Json) -> None:
+    """Append an event to the session's transaction."""
+    session.add(EventRow(job_id=job_id, type=kind, data=data, created_at=session.scalar(select(now()))))
+
+
+def _changed(session: Session, statement: Any) -> bool:
+    return bool(session.execute(statement).rowcount)  # type: ignore[attr-defined]

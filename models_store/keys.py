@@ -1,0 +1,114 @@
+"""API keys: 256 random bits, stored as their SHA-256, with an owner and a role."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from models_store import ids
+from models_store.database.engine import Database, now
+from models_store.database.tables import KeyRow
+from models_store.errors import NotFoundError, UnauthorizedError
+
+ADMIN: Final = "admin"
+USER: Final = "user"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sent a request."""
+
+    owner: str
+    role: str
+
+    @property
+    def sees(self) -> str | None:
+        """The owner whose objects this caller sees; None is everybody's."""
+        return None if self.role == ADMIN else self.owner
+
+
+def generate() -> str:
+    """Make a new key."""
+    return f"ft_{secrets.token_urlsafe(32)}"
+
+
+def ensure_admin(database: Database, key: str) -> None:
+    """Make ``key`` an admin's key, also when it was revoked before."""
+    with database.write() as session:
+        row = session.scalar(select(KeyRow).where(KeyRow.sha256 == _sha256(key)))
+        if row is None:
+            _insert(session, key, "admin", ADMIN)
+        else:
+            row.role, row.revoked_at = ADMIN, None
+
+
+def any_admin(database: Database) -> bool:
+    """Whether some admin key is known and not revoked."""
+    with database.read() as session:
+        query = select(KeyRow.id).where(KeyRow.role == ADMIN, KeyRow.revoked_at.is_(None)).limit(1)
+        return session.scalar(query) is not None
+
+
+def create(database: Database, owner: str, role: str) -> tuple[KeyRow, str]:
+    """Make a key; the second value is the key itself, which is not stored."""
+    key = generate()
+    with database.write() as session:
+        return _insert(session, key, owner, role), key
+
+
+def authenticate(database: Database, key: str) -> Caller:
+    """Tell whose key this is.
+
+    Raises:
+        UnauthorizedError: ``invalid_key``.
+    """
+    with database.read() as session:
+        known = KeyRow.sha256 == _sha256(key)
+        row = session.scalar(select(KeyRow).where(known, KeyRow.revoked_at.is_(None)))
+    if row is None:
+        raise UnauthorizedError("invalid_key", "This API key is not known or was revoked. Ask an admin for a new one.")
+    return Caller(owner=row.owner, role=row.role)
+
+
+def page(session: Session, *, limit: int, after: str | None = None) -> tuple[Sequence[KeyRow], bool]:
+    """The newest keys that are not revoked, and whether there are more."""
+    query = select(KeyRow).where(KeyRow.revoked_at.is_(None)).order_by(KeyRow.id.desc()).limit(limit + 1)
+    if after is not None:
+        query = query.where(KeyRow.id < after)
+    rows = session.scalars(query).all()
+    return rows[:limit], len(rows) > limit
+
+
+def revoke(database: Database, key_id: str) -> None:
+    """Revoke a key from now on.
+
+    Raises:
+        NotFoundError: no such key, or revoked already.
+    """
+    with database.write() as session:
+        known = (KeyRow.id == key_id, KeyRow.revoked_at.is_(None))
+        revoked = session.scalar(update(KeyRow).where(*known).values(revoked_at=now()).returning(KeyRow.id))
+    if revoked is None:
+        raise NotFoundError("key_not_found", f"There is no key {key_id!r}. List them with GET /keys.")
+
+
+def _insert(session: Session, key: str, owner: str, role: str) -> KeyRow:
+    row = KeyRow(
+        id=ids.new("key"),
+        owner=owner,
+        role=role,
+        sha256=_sha256(key),
+        prefix=key[:8],
+        created_at=session.scalar(select(now())),
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def _sha256(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()

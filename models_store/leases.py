@@ -1,0 +1,264 @@
+"""What a worker may do to a job: claim it, renew its lease, write under its fence, end it, give it back.
+
+Every write of an attempt carries the fence that its claim got. When the row has moved on (another attempt, or an end),
+the write changes nothing and raises :class:`~models_store.errors.LeaseLostError`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import case, or_, select, update
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.elements import ColumnElement
+
+from models_store import jobs
+from models_store.database.engine import Database, now
+from models_store.database.tables import DatasetRow, EpochRow, JobRow, Json
+from models_store.errors import LeaseLostError
+
+LEASE_SECONDS: Final = 15.0
+MAX_BARREN: Final = 3
+"""Attempts in a row that may end without progress before the job fails."""
+CRASHED: Final[Json] = {
+    "code": "crashed",
+    "message": "The training process died several times without progress. See the job's events; try a smaller batch.",
+    "param": None,
+}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to work on a job until the lease ends; ``fence`` proves it."""
+
+    job_id: str
+    kind: str
+    fence: int
+    attempt: int
+
+
+def claim(database: Database, lane: str, owner: str) -> Claim | None:
+    """Take the oldest job of a lane that may run now, or None.
+
+    A job whose data set is still being imported stays in the queue.
+    """
+    ready = or_(JobRow.kind == jobs.IMPORT, DatasetRow.status.is_(None), DatasetRow.status != "processing")
+    candidates = (
+        select(JobRow.id)
+        .outerjoin(DatasetRow, DatasetRow.id == JobRow.dataset_id)
+        .where(JobRow.state == "queued", JobRow.lane == lane, ready)
+        .order_by(JobRow.id)
+        .limit(1)
+        .with_for_update(skip_locked=True, of=JobRow)
+    )
+    with database.write() as session:
+        job_id = session.scalar(candidates)
+        return None if job_id is None else _take(session, job_id, owner)
+
+
+def _take(session: Session, job_id: str, owner: str) -> Claim | None:
+    taken = session.execute(
+        update(JobRow)
+        .where(JobRow.id == job_id, JobRow.state == "queued")
+        .values(
+            state="running",
+            fence=JobRow.fence + 1,
+            attempt=JobRow.attempt + 1,
+            barren=JobRow.barren + 1,
+            lease_owner=owner,
+            lease_until=now() + LEASE_SECONDS,
+            started_at=case((JobRow.started_at.is_(None), now()), else_=JobRow.started_at),
+        )
+        .returning(JobRow.kind, JobRow.fence, JobRow.attempt)
+    ).one_or_none()
+    if taken is None:
+        return None
+    jobs.record(session, job_id, "status", {"status": "running", "attempt": taken.attempt})
+    return Claim(job_id=job_id, kind=taken.kind, fence=taken.fence, attempt=taken.attempt)
+
+
+def renew(database: Database, held: Claim) -> bool:
+    """Extend the lease; tells whether cancellation is wanted.
+
+    Raises:
+        LeaseLostError: another attempt owns the job, or it has ended.
+    """
+    with database.write() as session:
+        _fenced(session, held, lease_until=now() + LEASE_SECONDS)
+        return bool(session.scalar(select(JobRow.cancel_requested).where(JobRow.id == held.job_id)))
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a claimed job stands in the database."""
+
+    cancel_requested: bool
+    lease_expired: bool
+
+
+def standing(database: Database, held: Claim) -> Standing:
+    """Look at the row without writing.
+
+    Raises:
+        LeaseLostError: as for :func:`renew`.
+    """
+    with database.read() as session:
+        columns = select(JobRow.cancel_requested, (JobRow.lease_until < now()).label("expired"))
+        row = session.execute(columns.where(*_mine(held))).one_or_none()
+    if row is None:
+        raise LeaseLostError(held.job_id)
+    return Standing(cancel_requested=row.cancel_requested, lease_expired=bool(row.expired))
+
+
+def check(session: Session, held: Claim) -> None:
+    """Make a transaction that writes to other tables depend on the fence.
+
+    Raises:
+        LeaseLostError: roll it back.
+    """
+    _fenced(session, held, fence=held.fence)
+
+
+def write(database: Database, held: Claim, **values: Any) -> None:
+    """Set columns of the row under the fence.
+
+    Raises:
+        LeaseLostError: nothing was written.
+    """
+    with database.write() as session:
+        _fenced(session, held, **values)
+
+
+def report_progress(database: Database, held: Claim, progress: Json) -> None:
+    """Store progress and append it as an event."""
+    with database.write() as session:
+        _fenced(session, held, progress=progress)
+        jobs.record(session, held.job_id, "progress", progress)
+
+
+def report_epoch(database: Database, held: Claim, epoch: int, metrics: Json, *, current: Json, best: Json) -> None:
+    """Store the metrics of a finished epoch (0-based); an epoch that was reported before is replaced."""
+    with database.write() as session:
+        _fenced(session, held, metrics=current, best=best)
+        session.merge(EpochRow(job_id=held.job_id, epoch=epoch, metrics=metrics))
+        jobs.record(session, held.job_id, "metrics", {"epoch": epoch, **metrics})
+
+
+def save_checkpoint(database: Database, held: Claim, checkpoint: Json) -> None:
+    """Move the pointer to a newer checkpoint: the attempt has made progress."""
+    write(database, held, checkpoint=checkpoint, barren=0)
+
+
+def log(database: Database, held: Claim, message: str, **data: Any) -> None:
+    """Append a line to the job's history."""
+    with database.write() as session:
+        _fenced(session, held, lease_until=now() + LEASE_SECONDS)
+        jobs.record(session, held.job_id, "log", {"message": message, **data})
+
+
+def succeed(database: Database, held: Claim, publish: Callable[[Session], Json]) -> None:
+    """End the job with success; ``publish`` adds its effect to the same transaction and returns the result.
+
+    Raises:
+        LeaseLostError: the job moved on, or cancellation was requested before; nothing is published.
+    """
+    with database.write() as session:
+        _fenced(session, held, JobRow.cancel_requested.is_(False), **_ended("succeeded"))
+        result = publish(session)
+        session.execute(update(JobRow).where(JobRow.id == held.job_id).values(result=result))
+        jobs.record(session, held.job_id, "status", {"status": "succeeded", **result})
+
+
+def fail(database: Database, held: Claim, error: Json) -> None:
+    """End the job with a reason (``code``, ``message``, ``param``), or as cancelled if that was wanted."""
+    with database.write() as session:
+        wanted = session.scalar(select(JobRow.cancel_requested).where(JobRow.id == held.job_id))
+        _end(session, _mine(held), held.job_id, "cancelled" if wanted else "failed", None if wanted else error)
+
+
+def cancelled(database: Database, held: Claim) -> None:
+    """End the job as its owner wanted."""
+    with database.write() as session:
+        _end(session, _mine(held), held.job_id, "cancelled", None)
+
+
+def release(database: Database, held: Claim) -> None:
+    """Give the job back unfinished, without spending an attempt: the worker is being stopped politely."""
+    with database.write() as session:
+        _fenced(session, held, **_requeued(), attempt=JobRow.attempt - 1, barren=_less_barren())
+        jobs.record(session, held.job_id, "status", {"status": "queued", "reason": "worker stopped"})
+
+
+def abandon(database: Database, held: Claim, error: Json) -> None:
+    """The attempt died: back to the queue, or, when too many died without progress, failed with ``error``."""
+    with database.write() as session:
+        _retry_or_fail(session, _mine(held), held.job_id, error)
+
+
+def reap(database: Database) -> list[str]:
+    """End or requeue every running job whose lease has run out; gives their ids."""
+    with database.write() as session:
+        query = select(JobRow.id).where(JobRow.state == "running", JobRow.lease_until < now())
+        expired = list(session.scalars(query.with_for_update(skip_locked=True)))
+        for job_id in expired:
+            _retry_or_fail(session, [JobRow.id == job_id, JobRow.state == "running"], job_id, CRASHED)
+        return expired
+
+
+def _retry_or_fail(session: Session, mine: list[ColumnElement[bool]], job_id: str, error: Json) -> None:
+    row = session.execute(select(JobRow.cancel_requested, JobRow.barren).where(*mine)).one_or_none()
+    if row is None:
+        raise LeaseLostError(job_id)
+    if row.cancel_requested:
+        _end(session, mine, job_id, "cancelled", None)
+    elif row.barren >= MAX_BARREN:
+        _end(session, mine, job_id, "failed", error)
+    else:
+        session.execute(update(JobRow).where(*mine).values(**_requeued()))
+        jobs.record(session, job_id, "status", {"status": "queued", "reason": error["code"]})
+
+
+def _end(session: Session, mine: list[ColumnElement[bool]], job_id: str, state: str, error: Json | None) -> None:
+    ended = update(JobRow).where(*mine).values(**_ended(state), error=error).returning(JobRow.kind, JobRow.dataset_id)
+    row = session.execute(ended).one_or_none()
+    if row is None:
+        raise LeaseLostError(job_id)
+    jobs.record(session, job_id, "status", {"status": state, "error": error})
+    if row.kind == jobs.IMPORT:
+        fail_dataset(session, row.dataset_id, error or {"code": "cancelled", "message": "The import was cancelled."})
+
+
+def fail_dataset(session: Session, dataset_id: str, error: Json) -> None:
+    """Mark a data set as failed, and every job that waits for it."""
+    failed = update(DatasetRow).where(DatasetRow.id == dataset_id)
+    session.execute(failed.values(status="failed", error=error, upload=None))
+    reason = {
+        "code": "dataset_failed",
+        "message": f"The import of data set {dataset_id} failed: {error['message']}",
+        "param": "dataset",
+    }
+    waiting = update(JobRow).where(JobRow.dataset_id == dataset_id, JobRow.state == "queued")
+    for job_id in session.scalars(waiting.values(**_ended("failed"), error=reason).returning(JobRow.id)).all():
+        jobs.record(session, job_id, "status", {"status": "failed", "error": reason})
+
+
+def _mine(held: Claim) -> list[ColumnElement[bool]]:
+    return [JobRow.id == held.job_id, JobRow.fence == held.fence, JobRow.state == "running"]
+
+
+def _fenced(session: Session, held: Claim, *conditions: ColumnElement[bool], **values: Any) -> None:
+    changed = session.execute(update(JobRow).where(*_mine(held), *conditions).values(**values).returning(JobRow.id))
+    if changed.one_or_none() is None:
+        raise LeaseLostError(held.job_id)
+
+
+def _ended(state: str) -> dict[str, Any]:
+    return {"state": state, "finished_at": now(), "lease_until": None, "lease_owner": None}
+
+
+def _requeued() -> dict[str, Any]:
+    return {"state": "queued", "lease_until": None, "lease_owner": None, "rung_at": None}
+
+
+def _less_barren() -> ColumnElement[int]:
+    return case((JobRow.barren > 0, JobRow.barren - 1), else_=0)

@@ -1,0 +1,1 @@
+"""From bytes to tensors, exactly as the pretrained weights expect them."""

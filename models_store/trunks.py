@@ -1,0 +1,73 @@
+"""Trunks by content: one folder each, however many models stand on it."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from models_store.artifacts import publish_directory, sha256_file, temporary_directory_beside, write_atomic
+from models_store.backbones import FAMILIES
+from models_store.backbones.family import Architecture
+from models_store.backbones.mapping import fill
+from models_store.errors import UnavailableError
+
+_TENSORS = "trunk.safetensors"
+_ARCHITECTURE = "architecture.json"
+
+
+def backbone_sha256(module: nn.Module) -> str:
+    """Hash over name, dtype, shape and bytes of every parameter and buffer: equal only if not a bit has moved."""
+    digest = hashlib.sha256()
+    named = [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
+    for name, tensor in sorted(named, key=lambda pair: pair[0]):
+        digest.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def trunk_sha256(module: nn.Module, architecture: Architecture) -> str:
+    """Name of a trunk: its tensors and its architecture (the same weights pooled otherwise are another trunk)."""
+    described = json.dumps(architecture.as_json(), sort_keys=True)
+    return hashlib.sha256(f"{backbone_sha256(module)}\n{described}".encode()).hexdigest()
+
+
+def directory(store_dir: Path, sha256: str) -> Path:
+    """Where the trunk of this name lies."""
+    return store_dir / "trunks" / sha256
+
+
+def put(store_dir: Path, module: nn.Module, architecture: Architecture) -> str:
+    """Store a trunk, if it is not there yet, and give its name; after a crash it is there whole or not at all."""
+    sha256 = trunk_sha256(module, architecture)
+    final = directory(store_dir, sha256)
+    if final.is_dir():
+        return sha256
+    with temporary_directory_beside(final) as temporary:
+        # clones, because safetensors refuses tensors that share memory (tied weights do)
+        tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in module.state_dict().items()}
+        save_file(tensors, temporary / _TENSORS)
+        described = {"architecture": architecture.as_json(), "file_sha256": sha256_file(temporary / _TENSORS)}
+        write_atomic(temporary / _ARCHITECTURE, json.dumps(described, indent=2).encode())
+        publish_directory(temporary, final)
+    return sha256
+
+
+def load(store_dir: Path, sha256: str) -> tuple[nn.Module, Architecture]:
+    """The trunk of this name in eval mode, every tensor filled.
+
+    Raises:
+        UnavailableError: ``trunk_missing``, or ``trunk_damaged`` when its bytes are not those that were stored.
+    """
+    folder = directory(store_dir, sha256)
+    if not folder.is_dir():
+        raise UnavailableError("trunk_missing", "The model's trunk is not in the store. Restore it from a backup.")
+    described = json.loads((folder / _ARCHITECTURE).read_bytes())
+    if sha256_file(folder / _TENSORS) != described["file_sha256"]:
+        raise UnavailableError("trunk_damaged", "The model's trunk is damaged on disk. Restore it from a backup.")
+    architecture = Architecture.from_json(described["architecture"])
+    module = FAMILIES[architecture.family].build(architecture)
+    fill(module, load_file(folder / _TENSORS))
+    return module, architecture

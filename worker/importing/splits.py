@@ -1,0 +1,112 @@
+"""Which item is for training, which for validation, which for the test: settled before anything is written."""
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Final
+
+from models_store.errors import InvalidError
+from models_store.itemset import SPLITS
+from worker.importing.candidates import Candidate
+from worker.importing.limits import ImportLimits
+from worker.importing.problems import Problems
+
+SPLIT_NAMES: Final = {
+    "train": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+}
+"""What folders, files and table cells call a split (in small letters) → its name here."""
+
+Arranged = list[tuple[str, Candidate]]
+"""Pairs of split and item, in the order of the manifest."""
+
+
+def arrange(
+    candidates: Iterable[Candidate], fraction: float, seed: int, limits: ImportLimits, problems: Problems
+) -> Arranged:
+    """Give every good item its split, and leave out those whose class has nothing to train on.
+
+    A validation split that the upload brings is kept as it is. Else each class of n ≥ 2 items gives
+    ``max(1, round(fraction * n))`` of them, but never its last; which ones is a function of seed, label and name, so
+    neither the order of the files nor other items change it. A class with one training item stays, and is listed as
+    ``tiny_class``: it can be learnt, but not be validated.
+
+    Raises:
+        InvalidError: ``too_few_classes``, ``too_many_classes``, ``too_few_items``.
+    """
+    given: dict[str, list[Candidate]] = defaultdict(list)
+    for candidate in candidates:
+        given[candidate.split or "train"].append(candidate)
+    training = Counter(candidate.label for candidate in given["train"])
+    _check_classes(training, limits)
+    for split in ("validation", "test"):
+        given[split] = _of_known_classes(given[split], training, problems)
+    _list_tiny_classes(training, problems)
+    if not given["validation"]:
+        given["train"], given["validation"] = _draw(given["train"], fraction, seed)
+    if not given["validation"]:
+        raise InvalidError(
+            "too_few_items",
+            f"No class has two good training items ({_told(training)}), so none is left to validate with. "
+            "Add items, or a validation split.",
+        )
+    return [
+        (split, item) for split in SPLITS for item in sorted(given[split], key=lambda item: (item.label, item.name))
+    ]
+
+
+def _check_classes(training: Counter[str], limits: ImportLimits) -> None:
+    if len(training) < 2:
+        found = f"one class ({_told(training)})" if training else "no good training item"
+        raise InvalidError("too_few_classes", f"There is {found}. Give at least two classes with two good items each.")
+    if len(training) > limits.classes:
+        raise InvalidError(
+            "too_many_classes", f"There are {len(training):,} classes. Give at most {limits.classes:,} of them."
+        )
+
+
+def _of_known_classes(items: list[Candidate], training: Counter[str], problems: Problems) -> list[Candidate]:
+    known = []
+    for item in items:
+        if item.label in training:
+            known.append(item)
+        else:
+            problems.add(
+                item.name,
+                "unknown_label",
+                f"The training split has no item of class {item.label!r}. Add some, or leave this one out.",
+            )
+    return known
+
+
+def _list_tiny_classes(training: Counter[str], problems: Problems) -> None:
+    for label in sorted(label for label, count in training.items() if count == 1):
+        problems.add(label, "tiny_class", "This class has one good training item; it is kept. Add more of them.")
+
+
+def _draw(items: list[Candidate], fraction: float, seed: int) -> tuple[list[Candidate], list[Candidate]]:
+    """Split by class into training and validation."""
+    classes: dict[str, list[Candidate]] = defaultdict(list)
+    for item in items:
+        classes[item.label].append(item)
+    training: list[Candidate] = []
+    validation: list[Candidate] = []
+    for members in classes.values():
+        count = min(max(1, round(fraction * len(members))), len(members) - 1)
+        members.sort(key=lambda item: _lot(seed, item))
+        validation += members[:count]
+        training += members[count:]
+    return training, validation
+
+
+def _lot(seed: int, item: Candidate) -> bytes:
+    return hashlib.sha256(json.dumps([seed, item.label, item.name]).encode()).digest()
+
+
+def _told(training: Counter[str], most: int = 5) -> str:
+    counts = ", ".join(f"{label!r}: {count}" for label, count in sorted(training.items())[:most])
+    return counts + (", …" if len(training) > most else "")

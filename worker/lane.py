@@ -1,0 +1,40 @@
+"""One lane as a process: a Celery worker with one pool process. Started by :mod:`worker.__main__`."""
+
+import multiprocessing
+import os
+import sys
+from typing import Any
+
+from celery import signals
+
+from worker.celery_app import make_celery
+from worker.parent import die_with_parent
+from worker.settings import WorkerSettings
+from worker.tasks import register
+
+
+def main(lane: str, parent_pid: int) -> None:
+    """Consume the lane's queue until terminated; a job that runs then is checkpointed and given back."""
+    die_with_parent(parent_pid)
+    settings = WorkerSettings()
+    celery = make_celery(settings)
+    stopping = multiprocessing.get_context("fork").Event()
+    register(celery, settings, lane, stopping)
+
+    def on_shutdown(**_: Any) -> None:
+        stopping.set()
+
+    me = os.getpid()
+
+    def on_fork(**_: Any) -> None:
+        die_with_parent(me)
+
+    signals.worker_shutting_down.connect(on_shutdown)
+    signals.worker_process_init.connect(on_fork)
+    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    who = [f"--queues={lane}", f"--hostname={lane}-{me}@%h"]
+    celery.worker_main(["worker", "--pool=prefork", "--loglevel=WARNING", *who, *quiet])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,18 @@
+"""Settings of a worker; each is read from ``FINETUNED_<NAME>``."""
+
+from models_store.settings import StoreSettings
+
+
+class WorkerSettings(StoreSettings):
+    """What a worker needs beside the store."""
+
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    """The broker; ``redis+socket:///path`` for a unix socket."""
+    stall_timeout_seconds: float = 900.0
+    """A job whose work does not move for this long fails as ``stalled``."""
+    checkpoint_interval_seconds: float = 60.0
+    """At most this much training time is lost to a crash; every epoch's end is a checkpoint too."""
+    freeze_below: int = 2_000
+    """``strategy: auto`` freezes the backbone below this many training examples …"""
+    full_from: int = 10_000
+    """… and trains the whole model from this many on."""

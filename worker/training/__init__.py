@@ -1,0 +1,1 @@
+"""Fine-tuning. The only place that imports Lightning; runs in the child process."""

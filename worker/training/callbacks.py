@@ -1,0 +1,90 @@
+"""What the Trainer tells the job's row while it runs."""
+
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+
+from models_store import leases
+from models_store.database.tables import Json
+from worker.attempt import Attempt, StoppedPolitelyError
+from worker.training.checkpointing import Checkpoints
+from worker.training.data import Loader
+from worker.training.module import Finetuner
+
+
+class Reporter(pl.Callback):
+    """Beats at every batch, reports progress, and stores each epoch's metrics.
+
+    Args:
+        start: the fraction of the whole job that was done before training.
+        checkpoints: knows the best epoch; must come after this callback, and so does this one's epoch report.
+    """
+
+    END = 0.95
+
+    def __init__(self, attempt: Attempt, loader: Loader, checkpoints: Checkpoints, start: float) -> None:
+        self._attempt, self._loader, self._checkpoints, self._start = attempt, loader, checkpoints, start
+        self._began = (0.0, 0.0)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Remember where and when the training started, for the estimate of what remains."""
+        del pl_module
+        self._began = (time.monotonic(), self._trained(trainer, 0))
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Tell the loader which epoch's order it is to give."""
+        del pl_module
+        self._loader.begin(trainer.current_epoch)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """One step done."""
+        del pl_module, outputs, batch
+        self._attempt.beat()
+        self._progress(trainer, self._trained(trainer, batch_idx + 1))
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Validation can be long; it must be as easy to stop as training."""
+        del trainer, pl_module, outputs, batch, batch_idx, dataloader_idx
+        self._attempt.beat()
+        if self._attempt.stop_requested:
+            raise StoppedPolitelyError
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Store the epoch's metrics and the best so far."""
+        if not isinstance(pl_module, Finetuner):
+            raise TypeError(type(pl_module))
+        metrics: Json = {
+            "train_loss": pl_module.take_train_loss(),
+            "val_loss": float(trainer.callback_metrics["val_loss"]),
+            "val_accuracy": float(trainer.callback_metrics["val_accuracy"]),
+        }
+        best = {name: value for name, value in (self._checkpoints.best or {}).items() if name not in {"path", "sha256"}}
+        epoch = {**metrics, "lr": pl_module.rates()}
+        held = self._attempt.claim
+        leases.report_epoch(self._attempt.database, held, trainer.current_epoch, epoch, current=metrics, best=best)
+
+    def _trained(self, trainer: pl.Trainer, batches: int) -> float:
+        per_epoch = max(1, int(trainer.num_training_batches))
+        return (trainer.current_epoch + batches / per_epoch) / (trainer.max_epochs or 1)
+
+    def _progress(self, trainer: pl.Trainer, trained: float) -> None:
+        began, already = self._began
+        speed = (trained - already) / max(1e-9, time.monotonic() - began)
+        self._attempt.progress(
+            "training",
+            self._start + (self.END - self._start) * trained,
+            epoch=trainer.current_epoch,
+            max_epochs=trainer.max_epochs,
+            eta_seconds=round((1.0 - trained) / speed, 1) if speed > 0 else None,
+        )

@@ -1,0 +1,43 @@
+"""What this machine can do, and what a job therefore runs with."""
+
+import os
+from typing import Final, Literal
+
+import torch
+
+from models_store.spec import Training
+
+Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
+_FULL: Final[Precision] = "32-true"
+_MIXED_16: Final[Precision] = "16-mixed"
+_MIXED_BF16: Final[Precision] = "bf16-mixed"
+
+
+def resolve(training: Training, strategy: str) -> Training:
+    """Replace every ``auto`` by what will be used.
+
+    ``16-mixed`` or ``bf16-mixed`` where a GPU has it and the whole model trains; a head alone gains nothing from it.
+    """
+    accelerator = training.accelerator
+    if accelerator == "auto":
+        accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+    precision = str(training.precision)
+    if precision == "auto":
+        precision = _precision(accelerator, strategy)
+    return training.model_copy(update={"accelerator": accelerator, "precision": precision})
+
+
+def _precision(accelerator: str, strategy: str) -> str:
+    if accelerator != "gpu" or strategy == "freeze":
+        return "32"
+    return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+
+
+def lightning_precision(training: Training) -> Precision:
+    """The resolved precision in Lightning's words."""
+    return {"16-mixed": _MIXED_16, "bf16-mixed": _MIXED_BF16}.get(str(training.precision), _FULL)
+
+
+def preparing_threads() -> int:
+    """Threads that decode and tokenize beside the computation."""
+    return max(1, min(8, len(os.sched_getaffinity(0))))

@@ -1,0 +1,130 @@
+"""The Lightning module: cross-entropy, exact validation metrics, one schedule a step."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F  # noqa: N812 - the field's own name for it
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+from torchmetrics import MeanMetric
+from torchmetrics.classification import MulticlassAccuracy
+
+from models_store.backbones.family import Batch
+from models_store.errors import InvalidError
+from models_store.spec import Training
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+    "sgd": lambda groups, weight_decay: torch.optim.SGD(groups, momentum=0.9, weight_decay=weight_decay),
+}
+
+
+class HeadOnFeatures(nn.Module):
+    """The head alone, on batches of cached ``features`` [N, width]."""
+
+    def __init__(self, head: nn.Linear) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits [N, classes]."""
+        logits: Tensor = self.head(batch["features"])
+        return logits
+
+
+class Finetuner(pl.LightningModule):
+    """Trains ``model`` (a whole network, or a head on features) with the groups that the strategy chose.
+
+    Args:
+        model: batch → logits [N, classes].
+        groups: the optimizer's parameter groups, each with ``name`` and ``lr``.
+        class_weights: float32 [classes] for the training loss, or None.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        groups: list[dict[str, Any]],
+        training: Training,
+        classes: int,
+        class_weights: Tensor | None,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self._groups, self._training = groups, training
+        self.register_buffer("_class_weights", class_weights, persistent=False)
+        self._train_loss = MeanMetric()
+        self._train_loss.persistent(True)  # so that an epoch resumed in its middle reports its whole mean
+        self._val_loss = MeanMetric()
+        self._val_accuracy = MulticlassAccuracy(num_classes=classes, average="micro")
+
+    def on_fit_start(self) -> None:
+        """Lightning keeps the modes that it finds, and a loaded backbone comes in eval; a frozen one stays there."""
+        self.model.train()
+
+    def training_step(self, batch: Batch, _index: int) -> Tensor:
+        """The (weighted, smoothed) cross-entropy of a batch."""
+        labels = batch["label"]
+        logits = self.model(batch).float()
+        weights = self._class_weights if isinstance(self._class_weights, Tensor) else None
+        loss = F.cross_entropy(logits, labels, weights, label_smoothing=self._training.label_smoothing)
+        self._train_loss.update(loss.detach(), weight=len(labels))
+        return loss
+
+    def validation_step(self, batch: Batch, _index: int) -> None:
+        """Plain cross-entropy and accuracy, exact over the whole split."""
+        labels = batch["label"]
+        logits = self.model(batch).float()
+        self._val_loss.update(F.cross_entropy(logits, labels), weight=len(labels))
+        self._val_accuracy.update(logits, labels)
+
+    def on_validation_epoch_end(self) -> None:
+        """Give the epoch's values to the callbacks.
+
+        Raises:
+            InvalidError: ``diverged``.
+        """
+        values = {"val_loss": self._val_loss.compute(), "val_accuracy": self._val_accuracy.compute()}
+        if not math.isfinite(values["val_loss"]):
+            raise InvalidError(
+                "diverged", "The loss became infinite or NaN. Lower head_lr and backbone_lr, or use precision 32."
+            )
+        self.log_dict(values)
+        self._val_loss.reset()
+        self._val_accuracy.reset()
+
+    def take_train_loss(self) -> float:
+        """The mean training loss since the last call."""
+        value = float(self._train_loss.compute())
+        self._train_loss.reset()
+        return value
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer over the strategy's groups, and the schedule stepped after every batch."""
+        make = OPTIMIZERS[self._training.optimizer]
+        optimizer = make(self._groups, weight_decay=self._training.weight_decay)
+        factor = schedule(self._training, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
+
+    def rates(self) -> dict[str, float]:
+        """The learning rate of each group now."""
+        (optimizer,) = self.trainer.optimizers
+        return {group["name"]: float(group["lr"]) for group in optimizer.param_groups}
+
+
+def schedule(training: Training, steps: int) -> Callable[[int], float]:
+    """The factor on the learning rate at a step: linear warm-up, then cosine, linear or constant."""
+    warmup = round(training.warmup_fraction * steps)
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        done = min(1.0, (step - warmup) / max(1, steps - warmup))
+        decays = {"cosine": 0.5 * (1.0 + math.cos(math.pi * done)), "linear": 1.0 - done, "constant": 1.0}
+        return decays[training.scheduler]
+
+    return factor
