@@ -1,5 +1,6 @@
 """``python -m app``: one process of the HTTP service."""
 
+import contextlib
 import threading
 from types import FrameType
 
@@ -46,7 +47,8 @@ def main() -> None:
         timeout_graceful_shutdown=_GRACEFUL_SECONDS,
         ws="none",
     )
-    Server(config, app.state.services.stopping).run()
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again after an orderly end
+        Server(config, app.state.services.stopping).run()
 
 
 def _migrate(settings: AppSettings) -> None:

@@ -1,11 +1,12 @@
 """Every refusal as RFC 9457 ``application/problem+json``: the one place where domain errors get HTTP numbers."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
@@ -131,11 +132,12 @@ def validated(model: type[M], values: Mapping[str, Any], where: str) -> M:
         raise RequestValidationError(found) from error
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, routers: Iterable[APIRouter]) -> None:
     """Let the application answer every error in this form."""
+    routes = [route for router in routers for route in router.routes if isinstance(route, Route)]
     app.add_exception_handler(FinetunedError, _on_domain_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_exception_handler(HTTPException, _on_framework_error)
+    app.add_exception_handler(HTTPException, partial(_on_framework_error, routes))
 
 
 def _on_domain_error(request: Request, error: Exception) -> Response:
@@ -153,15 +155,16 @@ def _on_validation_error(request: Request, error: Exception) -> Response:
     return problem(422, "validation_error", f"{where}. Correct the fields in `errors`.", request_id=mine, errors=found)
 
 
-def _on_framework_error(request: Request, error: Exception) -> Response:
+def _on_framework_error(routes: Sequence[Route], request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - Starlette dispatches by type
     code, detail = _FRAMEWORK_CODES.get(error.status_code, ("request_refused", str(error.detail)))
-    headers = {"Allow": _methods(request)} if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else error.headers
+    headers = (
+        {"Allow": _methods(routes, request)} if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else error.headers
+    )
     return problem(error.status_code, code, detail, request_id=request_id(request.scope), headers=headers)
 
 
-def _methods(request: Request) -> str:
+def _methods(routes: Sequence[Route], request: Request) -> str:
     """Every method of this address: Starlette names only those of the first route that has it."""
-    routes = [route for route in request.app.routes if isinstance(route, Route)]
     here = [route.methods or set() for route in routes if route.matches(request.scope)[0] is not Match.NONE]
     return ", ".join(sorted(set().union(*here)))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib
 import sys
 import threading
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from app import dispatcher, documentation, errors, uploads
@@ -20,11 +22,13 @@ from app.guard import Guard
 from app.jobs.endpoints import router as jobs_router
 from app.keys.endpoints import router as keys_router
 from app.models.endpoints import router as models_router
+from app.operating.backbones import router as backbones_router
 from app.operating.endpoints import router as operating_router
 from app.operating.telemetry import Telemetry
 from app.predictions.endpoints import router as predictions_router
-from app.predictions.loading import loader
+from app.predictions.loading import Loader
 from app.predictions.pool import ModelPool
+from app.predictions.schemas import Parameters
 from app.queue import Bell
 from app.settings import AppSettings
 from app.weights.endpoints import router as weights_router
@@ -40,6 +44,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     keys_router,
     weights_router,
     operating_router,
+    backbones_router,
     documentation.router,
 )
 
@@ -51,7 +56,7 @@ def create_app(settings: AppSettings) -> FastAPI:
     app.state.services = services
     for router in ROUTERS:
         app.include_router(router)
-    errors.install(app)
+    errors.install(app, ROUTERS)
     app.add_middleware(
         Guard,
         settings=settings,
@@ -65,7 +70,7 @@ def create_app(settings: AppSettings) -> FastAPI:
 def _services(settings: AppSettings) -> Services:
     database = Database(settings.resolved_database_url)
     pool = ModelPool(
-        loader(settings.store_dir),
+        Loader(settings.store_dir).load,
         max_models=settings.max_loaded_models,
         max_waiting=settings.max_waiting_predictions,
     )
@@ -85,6 +90,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
     await run_in_threadpool(_prepare, services)
     services.bell.start()
+    threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
     housekeeping = asyncio.create_task(dispatcher.run(services))
     try:
         yield
@@ -105,6 +111,11 @@ def _prepare(services: Services) -> None:
     uploads.remove_leftovers(services.database, settings.uploads_dir)
 
 
+def _warm_up() -> None:
+    """Import torch and all that stands on it while the process answers already."""
+    importlib.import_module("app.pretrained")
+
+
 def _ensure_admin(services: Services) -> None:
     if services.settings.api_key is not None:
         keys.ensure_admin(services.database, services.settings.api_key.get_secret_value())
@@ -115,16 +126,18 @@ def _ensure_admin(services: Services) -> None:
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
-    """FastAPI's description, with the one form of errors among its components."""
+    """FastAPI's description, with the models that it does not know of among its components."""
     if app.openapi_schema is None:
         description = get_openapi(title=app.title, version=app.version, routes=app.routes, description=_ABOUT)
         schemas = description["components"]["schemas"]
-        problem = errors.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas |= problem.pop("$defs", {}) | {"Problem": problem}
+        for model in _BESIDES:
+            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
         app.openapi_schema = description
     return app.openapi_schema
 
 
+_BESIDES: Final[tuple[type[BaseModel], ...]] = (errors.Problem, Parameters)
 _ABOUT: Final = (
     "Fine-tune pretrained backbones on your own data and serve the result. "
     "Every error is `application/problem+json` with a stable `code`; every answer carries `X-Request-ID`."

@@ -11,8 +11,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import structlog
 from python_multipart.exceptions import FormParserError
@@ -37,7 +38,8 @@ class Upload:
     """One file and the fields beside it. ``keep`` makes the file outlive the block that received it."""
 
     path: Path
-    file: BinaryIO
+    file: FileIO
+    """Unbuffered, so that closing it writes nothing and cannot fail on a full disk."""
     filename: str | None = None
     fields: dict[str, str] = field(default_factory=dict)
     size: int = 0
@@ -52,15 +54,16 @@ class Upload:
 
     def write(self, data: bytes) -> None:
         """Append to the file."""
+        left = memoryview(data)
         with _disk_errors():
-            self.file.write(data)
+            while left:
+                left = left[self.file.write(left) :]
         self._hash.update(data)
         self.size += len(data)
 
     def sync(self) -> None:
         """Make the file and its name durable."""
         with _disk_errors():
-            self.file.flush()
             os.fsync(self.file.fileno())
             directory = os.open(self.path.parent, os.O_RDONLY)
             try:
@@ -94,7 +97,7 @@ def opened(directory: Path) -> Iterator[Upload]:
 def _create(directory: Path) -> Upload:
     while True:
         path = directory / ids.new("up")
-        handle = path.open("xb")
+        handle = FileIO(path, "xb")
         fcntl.flock(handle, fcntl.LOCK_EX)
         if path.exists():  # else another process's remove_leftovers was quicker than our lock
             return Upload(path, handle)

@@ -17,7 +17,7 @@ _STOP_SECONDS: Final = 60.0
 
 
 @contextmanager
-def running(data_dir: Path) -> Iterator[Client]:
+def running(data_dir: Path, log_dir: Path) -> Iterator[Client]:
     """A client of a service that runs until the end of the block.
 
     Raises:
@@ -25,7 +25,7 @@ def running(data_dir: Path) -> Iterator[Client]:
     """
     port = free_port(_HOST)
     options = ["--host", _HOST, "--port", str(port), "--data-dir", str(data_dir)]
-    service = Child("up", [*parts.command("finetuned"), "up", *options], _environment(), data_dir / "logs")
+    service = Child("up", [*parts.command("finetuned"), "up", *options], _environment(), log_dir)
     service.start()
     try:
         with _client(service, f"http://{_HOST}:{port}", data_dir) as client:

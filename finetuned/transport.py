@@ -103,7 +103,7 @@ class Transport:
             raise ApiError(0, "unreachable", message) from error
 
     def pages(self, route: str, cursor: Callable[[Json], str] = _id, **filters: str | None) -> Iterator[Json]:
-        """The entries of a list; a further page is fetched when it is reached. ``cursor`` names an entry for ``after``."""
+        """The entries of a list, page by page as they are reached. ``cursor`` names an entry for ``after``."""
         params: Json = {"limit": _PAGE, **given(**filters)}
         while True:
             page = self.json("GET", route, params=params)

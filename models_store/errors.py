@@ -84,5 +84,13 @@ class UnavailableError(FinetunedError):
     kind = Kind.UNAVAILABLE
 
 
+class DatabaseUnavailableError(UnavailableError):
+    """The database does not answer or stays locked; nothing is known about what was being written."""
+
+    def __init__(self) -> None:
+        message = "The database does not answer or stays locked. Try again in a few seconds."
+        super().__init__("database_unavailable", message)
+
+
 class LeaseLostError(Exception):
     """A fenced write found that another attempt owns the job: stop, and write nothing more."""

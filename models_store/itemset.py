@@ -10,7 +10,7 @@ import os
 import weakref
 from array import array
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -36,6 +36,9 @@ class Item:
     sha256: str
     offset: int
     length: int
+
+
+_KEYS: Final = tuple(field.name for field in fields(Item))
 
 
 class ItemSetWriter:
@@ -69,7 +72,7 @@ class ItemSetWriter:
         self._check_order((SPLITS.index(split), label, name))
         item = Item(str(self._count), name, label, split, hashlib.sha256(content).hexdigest(), self.bytes, len(content))
         self._content.write(content)
-        self._manifest.write(json.dumps(asdict(item), ensure_ascii=False) + "\n")
+        self._manifest.write(json.dumps({key: getattr(item, key) for key in _KEYS}, ensure_ascii=False) + "\n")
         self._digest.update(json.dumps([split, label, name, item.sha256]).encode() + b"\n")
         self._count += 1
         self.bytes += len(content)

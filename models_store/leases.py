@@ -4,7 +4,7 @@ Every write of an attempt carries the fence that its claim got. When the row has
 the write changes nothing and raises :class:`~models_store.errors.LeaseLostError`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -136,12 +136,13 @@ def report_progress(database: Database, held: Claim, progress: Json) -> None:
         jobs.record(session, held.job_id, "progress", progress)
 
 
-def report_epoch(database: Database, held: Claim, epoch: int, metrics: Json, *, current: Json, best: Json) -> None:
-    """Store the metrics of a finished epoch (0-based); an epoch that was reported before is replaced."""
+def report_epochs(database: Database, held: Claim, epochs: Mapping[int, Json], *, current: Json, best: Json) -> None:
+    """Store the metrics of finished epochs (0-based); an epoch that was reported before is replaced."""
     with database.write() as session:
         _fenced(session, held, metrics=current, best=best)
-        session.merge(EpochRow(job_id=held.job_id, epoch=epoch, metrics=metrics))
-        jobs.record(session, held.job_id, "metrics", {"epoch": epoch, **metrics})
+        for epoch, metrics in epochs.items():
+            session.merge(EpochRow(job_id=held.job_id, epoch=epoch, metrics=metrics))
+            jobs.record(session, held.job_id, "metrics", {"epoch": epoch, **metrics})
 
 
 def save_checkpoint(database: Database, held: Claim, checkpoint: Json) -> None:
@@ -183,8 +184,14 @@ def cancelled(database: Database, held: Claim) -> None:
 
 
 def release(database: Database, held: Claim) -> None:
-    """Give the job back unfinished, without spending an attempt: the worker is being stopped politely."""
+    """Give the job back unfinished, without spending an attempt: the worker is being stopped politely.
+
+    A job whose owner wants it cancelled ends instead.
+    """
     with database.write() as session:
+        if session.scalar(select(JobRow.cancel_requested).where(*_mine(held))):
+            _end(session, _mine(held), held.job_id, "cancelled", None)
+            return
         _fenced(session, held, **_requeued(), attempt=JobRow.attempt - 1, barren=_less_barren())
         jobs.record(session, held.job_id, "status", {"status": "queued", "reason": "worker stopped"})
 

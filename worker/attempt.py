@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +12,7 @@ import structlog
 from models_store import leases
 from models_store.database.engine import Database
 from models_store.database.tables import JobRow, Json
-from models_store.errors import LeaseLostError, UnavailableError
+from models_store.errors import DatabaseUnavailableError, LeaseLostError
 from models_store.leases import Claim
 from worker.settings import WorkerSettings
 
@@ -42,7 +43,7 @@ class Attempt:
         self.stop_requested = False
         self._beaten = time.monotonic()
         self._renewed = time.monotonic()
-        self._reported = 0.0
+        self._reported, self._phase = 0.0, ""
         self._ended = threading.Event()
         self._heart = threading.Thread(target=self._keep, name="lease", daemon=True)
 
@@ -81,13 +82,32 @@ class Attempt:
             raise StoppedPolitelyError
 
     def progress(self, phase: str, fraction: float, **more: float | int | None) -> None:
-        """Report progress at most once a second; ``fraction`` 0–1 of the whole job."""
+        """Report progress at most once a second, a new phase at once; ``fraction`` 0–1 of the whole job."""
         clock = time.monotonic()
-        if clock - self._reported < 1.0:
+        if phase == self._phase and clock - self._reported < 1.0 and fraction < 1.0:
             return
-        self._reported = clock
+        self._phase, self._reported = phase, clock
         progress: Json = {"phase": phase, "fraction": round(fraction, 4), **more}
-        leases.report_progress(self.database, self.claim, progress)
+        try:
+            leases.report_progress(self.database, self.claim, progress)
+        except DatabaseUnavailableError as error:
+            _log.warning("progress_not_reported", reason=error.message)
+
+    def point_to(self, checkpoint: Json) -> None:
+        """Make a checkpoint that is durable the one to resume from."""
+        self.persist(lambda: leases.save_checkpoint(self.database, self.claim, checkpoint))
+
+    def persist(self, write: Callable[[], None]) -> None:
+        """Do a write that must not be lost, again and again while the database does not answer.
+
+        The end of the lease ends it: then this process ends too.
+        """
+        while True:
+            try:
+                return write()
+            except DatabaseUnavailableError as error:
+                _log.warning("write_repeated", reason=error.message)
+                time.sleep(LOOK_SECONDS)
 
     def _keep(self) -> None:
         while not self._ended.wait(LOOK_SECONDS):
@@ -96,7 +116,7 @@ class Attempt:
             except LeaseLostError:
                 if not self._ended.is_set():
                     self._die("another attempt owns this job, or it has ended")
-            except UnavailableError as error:
+            except DatabaseUnavailableError as error:
                 _log.warning("lease_not_renewed", reason=error.message)
             if time.monotonic() - self._renewed > leases.LEASE_SECONDS:
                 self._die("the lease could not be renewed")

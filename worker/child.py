@@ -12,7 +12,7 @@ from typing import Final
 from models_store import leases
 from models_store.database.engine import Database
 from models_store.database.tables import JobRow, Json
-from models_store.errors import FinetunedError, LeaseLostError, UnavailableError
+from models_store.errors import DatabaseUnavailableError, FinetunedError, LeaseLostError
 from models_store.leases import Claim
 from worker.attempt import LOST_EXIT, Attempt, CancelledByOwnerError, StoppedPolitelyError
 from worker.parent import die_with_parent
@@ -43,8 +43,8 @@ def run_to_end(attempt: Attempt, run: Callable[[Attempt], None]) -> int:
     """Run, and store how it ended. The one place that catches everything: what is not stored here is a crash."""
     try:
         run(attempt)
-    except LeaseLostError:
-        return LOST_EXIT
+    except (LeaseLostError, DatabaseUnavailableError):
+        return LOST_EXIT  # nothing more can be stored; the supervisor or the reaper settles the row
     except CancelledByOwnerError:
         _store(lambda: leases.cancelled(attempt.database, attempt.claim))
     except StoppedPolitelyError:
@@ -81,10 +81,8 @@ def _failure(code: str, message: str) -> Json:
 def _store(write: Callable[[], None]) -> None:
     try:
         write()
-    except LeaseLostError:
-        return
-    except UnavailableError as error:  # the supervisor or the reaper will settle the row
-        print(f"not stored: {error.message}", file=sys.stderr)  # noqa: T201
+    except (LeaseLostError, DatabaseUnavailableError) as error:
+        print(f"not stored: {error}", file=sys.stderr)  # noqa: T201 - the supervisor or the reaper settles the row
 
 
 def _claimed(database: Database, job_id: str, fence: int) -> Claim:

@@ -1,5 +1,7 @@
 """Settings of a worker; each is read from ``FINETUNED_<NAME>``."""
 
+from pathlib import Path
+
 from models_store.settings import StoreSettings
 
 
@@ -12,6 +14,8 @@ class WorkerSettings(StoreSettings):
     """A job whose work does not move for this long fails as ``stalled``."""
     checkpoint_interval_seconds: float = 60.0
     """At most this much training time is lost to a crash; every epoch's end is a checkpoint too."""
+    memory_events: Path | None = None
+    """The cgroup's ``memory.events``, where it does not lie in the usual place."""
     freeze_below: int = 2_000
     """``strategy: auto`` freezes the backbone below this many training examples …"""
     full_from: int = 10_000

@@ -1,6 +1,7 @@
 """Watches the child process that does a job's work. Never imports torch, so that nothing heavy can go wrong here."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,11 +14,15 @@ import structlog
 
 from models_store import leases
 from models_store.database.engine import Database
-from models_store.errors import LeaseLostError, UnavailableError
+from models_store.database.tables import JobRow, Json
+from models_store.errors import DatabaseUnavailableError, LeaseLostError
+from models_store.jobs import TERMINAL
 from models_store.leases import Claim
+from worker import memory
 from worker.settings import WorkerSettings
 
-POLL_SECONDS: Final = 0.2
+POLL_SECONDS: Final = 0.1
+LOOK_SECONDS: Final = 0.25
 CANCEL_TERM_SECONDS: Final = 2.0
 CANCEL_KILL_SECONDS: Final = 4.0
 STOP_KILL_SECONDS: Final = 20.0
@@ -28,14 +33,20 @@ def supervise(database: Database, settings: WorkerSettings, claim: Claim, stoppi
     """Run a claimed job in a child process to the end of this attempt, whatever that end is."""
     directory = attempt_directory(settings, claim)
     directory.mkdir(parents=True, exist_ok=True)
+    events = settings.memory_events or memory.events_file()
+    kills = memory.kills(events)
     child = _start(claim, directory)
-    watch = _Watch(database, claim, child, stopping)
     try:
-        watch.until_exit()
+        Watch(database, claim, child, stopping).until_exit()
     finally:
         _kill_group(child)
         child.wait()
-    _settle(database, claim, child.returncode, directory, stopped=stopping.is_set())
+    starved = child.returncode == -signal.SIGKILL and memory.kills(events) > kills
+    try:
+        _settle(database, claim, _reason(child.returncode, directory, starved=starved), stopped=stopping.is_set())
+        _tidy(database, claim, directory)
+    except DatabaseUnavailableError as error:
+        _log.warning("attempt_not_settled", job=claim.job_id, reason=error.message)  # the reaper will
 
 
 def attempt_directory(settings: WorkerSettings, claim: Claim) -> Path:
@@ -49,7 +60,7 @@ def _start(claim: Claim, directory: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0)
 
 
-class _Watch:
+class Watch:
     """The loop around one child: lease, cancellation, polite stop."""
 
     def __init__(self, database: Database, claim: Claim, child: subprocess.Popen[bytes], stopping: Event) -> None:
@@ -60,26 +71,25 @@ class _Watch:
         self._next_look = 0.0
 
     def until_exit(self) -> None:
-        """Return when the child has ended or had to be killed."""
+        """Return when the child has ended or has to be killed."""
         while self._child.poll() is None:
             if not self._look() or self._too_late():
                 return
             time.sleep(POLL_SECONDS)
 
     def _look(self) -> bool:
-        """Once a second, read the row; false when the job is no longer this attempt's."""
+        """Every quarter of a second, read the row; false when the job is no longer this attempt's."""
         clock = time.monotonic()
         if clock < self._next_look:
             return True
-        self._next_look = clock + 1.0
+        self._next_look = clock + LOOK_SECONDS
         try:
             standing = leases.standing(self._database, self._claim)
         except LeaseLostError:
             return False
-        except UnavailableError:
+        except DatabaseUnavailableError:
             return clock - self._lease_seen < leases.LEASE_SECONDS
-        if not standing.lease_expired:
-            self._lease_seen = clock
+        self._lease_seen = clock
         if standing.cancel_requested and self._cancelled_at is None:
             self._cancelled_at = clock
         return not standing.lease_expired
@@ -89,15 +99,15 @@ class _Watch:
         clock = time.monotonic()
         if self._stopping.is_set() and self._stopped_at is None:
             self._stopped_at = clock
-            self._signal(signal.SIGTERM)
+            self._terminate()
         if self._cancelled_at is not None and clock - self._cancelled_at > CANCEL_TERM_SECONDS:
-            self._signal(signal.SIGTERM)
+            self._terminate()
         over = self._cancelled_at is not None and clock - self._cancelled_at > CANCEL_KILL_SECONDS
         return over or (self._stopped_at is not None and clock - self._stopped_at > STOP_KILL_SECONDS)
 
-    def _signal(self, sig: signal.Signals) -> None:
+    def _terminate(self) -> None:
         if self._child.poll() is None:
-            os.kill(self._child.pid, sig)
+            os.kill(self._child.pid, signal.SIGTERM)
 
 
 def _kill_group(child: subprocess.Popen[bytes]) -> None:
@@ -108,28 +118,43 @@ def _kill_group(child: subprocess.Popen[bytes]) -> None:
         return
 
 
-def _settle(database: Database, claim: Claim, returncode: int, directory: Path, *, stopped: bool) -> None:
+def _settle(database: Database, claim: Claim, reason: Json, *, stopped: bool) -> None:
     """If the child could not end its attempt itself, end it here. An exit code never means success."""
     try:
         if stopped:
             leases.release(database, claim)
         else:
-            leases.abandon(database, claim, _reason(returncode, directory))
+            leases.abandon(database, claim, reason)
+            _log.warning("attempt_died", job=claim.job_id, reason=reason["message"])
     except LeaseLostError:
         return  # the child, its owner or the reaper has settled it
-    except UnavailableError as error:
-        _log.warning("attempt_not_settled", job=claim.job_id, reason=error.message)  # the reaper will
 
 
-def _reason(returncode: int, directory: Path) -> dict[str, str | None]:
+def _tidy(database: Database, claim: Claim, directory: Path) -> None:
+    """Nothing of an ended job's scratch is needed any more; why it failed goes to the worker's log."""
+    with database.read() as session:
+        row = session.get(JobRow, claim.job_id)
+    if row is not None and row.state not in TERMINAL:
+        return
+    if row is not None and row.state == "failed":
+        _log.warning("job_failed", job=claim.job_id, error=row.error, log=_tail(directory / "child.log", 4000))
+    shutil.rmtree(directory.parent, ignore_errors=True)
+
+
+def _reason(returncode: int, directory: Path, *, starved: bool) -> Json:
+    if starved:
+        message = "The kernel killed the job for memory. Retry it with a smaller batch_size, or give the worker more."
+        return {"code": "out_of_memory", "message": message, "param": None}
     how = f"was killed by {signal.Signals(-returncode).name}" if returncode < 0 else f"exited with {returncode}"
-    last = _last_line(directory / "child.log")
-    message = f"The process that ran the job {how}{f' ({last})' if last else ''}. See the worker's log, then retry."
+    last = next((line for line in reversed(_tail(directory / "child.log", 2000).splitlines()) if line.strip()), "")
+    said = f" ({last.strip()[:300]})" if last else ""
+    message = f"The process that ran the job {how}{said}. See the worker's log, then retry."
     return {"code": "crashed", "message": message, "param": None}
 
 
-def _last_line(log: Path) -> str:
+def _tail(log: Path, size: int) -> str:
+    if not log.exists():
+        return ""
     with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 2000))
-        lines = file.read().decode(errors="replace").split("\n")
-    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
+        file.seek(max(0, log.stat().st_size - size))
+        return file.read().decode(errors="replace")

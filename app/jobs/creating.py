@@ -6,7 +6,6 @@ import json
 from app.deps import Services
 from app.quotas import check_active_jobs
 from models_store import datasets, jobs
-from models_store.backbones import FAMILIES, split_name
 from models_store.database.tables import DatasetRow, JobRow
 from models_store.errors import ConflictError, InvalidError
 from models_store.idempotency import Repeat
@@ -58,8 +57,10 @@ def retry(services: Services, caller: Caller, job_id: str) -> JobRow:
 
 def _resolved(spec: JobSpec, dataset: DatasetRow) -> JobSpec:
     """The specification with its name and the concrete name of its weights."""
-    family_name, name = split_name(spec.backbone)
-    family = FAMILIES[family_name]
+    from app import pretrained  # noqa: PLC0415 - see there
+
+    family_name, name = pretrained.split_name(spec.backbone)
+    family = pretrained.FAMILIES[family_name]
     family.check(name, spec.weights)
     _check_dataset(spec, dataset, family.task)
     weights = spec.weights and family.resolve(name, spec.weights)

@@ -1,18 +1,20 @@
 """``/weights``: the mirror of pretrained weights; for admins."""
 
 from dataclasses import asdict
-from pathlib import PurePosixPath
-from typing import Annotated, Any, Final
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 
 from app import uploads
-from app.deps import AdminDep, Page, PageDep, ServicesDep
+from app.deps import AdminDep, Page, PageDep, Services, ServicesDep
 from app.errors import responses, validated
 from app.weights.schemas import MirroredWeights, WeightsNames
 from models_store.errors import InvalidError
-from models_store.mirror import Mirror, MirrorEntry
+
+if TYPE_CHECKING:  # torch takes seconds to import; see app.pretrained
+    from app.pretrained import Mirror
 
 router = APIRouter(prefix="/weights", tags=["weights"])
 SUFFIXES: Final = (".safetensors", ".pth", ".pt", ".zip")
@@ -40,23 +42,22 @@ async def add_weights(request: Request, services: ServicesDep, _admin: AdminDep)
         await uploads.receive(request, upload)
         names = validated(WeightsNames, upload.fields, "body")
         upload.give_suffix(_suffix(upload.filename or ""))  # by which the kind of file is told
-        mirror = Mirror(services.settings.store_dir)
-        entry = await run_in_threadpool(mirror.add, names.backbone, names.weights, upload.path)
-    return _shown(entry)
+        return await run_in_threadpool(_add, services, names, upload.path)
 
 
 @router.get("", responses=responses(403))
 def list_weights(query: PageDep, services: ServicesDep, _admin: AdminDep) -> Page[MirroredWeights]:
     """What the mirror has, by name; `after` is `BACKBONE:WEIGHTS`."""
-    entries = Mirror(services.settings.store_dir).list()
-    left = [entry for entry in entries if query.after is None or f"{entry.backbone}:{entry.weights}" > query.after]
-    return Page(data=[_shown(entry) for entry in left[: query.limit]], has_more=len(left) > query.limit)
+    entries = {f"{entry.backbone}:{entry.weights}": entry for entry in _mirror(services).list()}
+    left = sorted(place for place in entries if query.after is None or place > query.after)
+    data = [MirroredWeights.model_validate(asdict(entries[place])) for place in left[: query.limit]]
+    return Page(data=data, has_more=len(left) > query.limit)
 
 
 @router.delete("", status_code=204, responses=responses(403, 404))
 def remove_weights(names: Annotated[WeightsNames, Query()], services: ServicesDep, _admin: AdminDep) -> None:
     """Take weights out of the mirror. Models that were trained from them stay."""
-    Mirror(services.settings.store_dir).remove(names.backbone, names.weights)
+    _mirror(services).remove(names.backbone, names.weights)
 
 
 def _suffix(filename: str) -> str:
@@ -68,5 +69,12 @@ def _suffix(filename: str) -> str:
     return suffix
 
 
-def _shown(entry: MirrorEntry) -> MirroredWeights:
+def _add(services: Services, names: WeightsNames, source: Path) -> MirroredWeights:
+    entry = _mirror(services).add(names.backbone, names.weights, source)
     return MirroredWeights.model_validate(asdict(entry))
+
+
+def _mirror(services: Services) -> "Mirror":
+    from app import pretrained  # noqa: PLC0415 - see there
+
+    return pretrained.Mirror(services.settings.store_dir)

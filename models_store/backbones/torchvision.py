@@ -121,7 +121,7 @@ def _decapitated(module: Any, classifier: str) -> nn.Module:
         for name in [name for name, _ in module.named_children() if name.lower().startswith("aux")]:
             setattr(module, name, None)
     trunk: nn.Module = module
-    return trunk
+    return trunk.eval()
 
 
 def preprocessing_for(preset: models.WeightsEnum) -> ImagePreprocessing:

@@ -13,7 +13,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from models_store.errors import UnavailableError
+from models_store.errors import DatabaseUnavailableError
 
 BUSY_TIMEOUT_SECONDS = 5.0
 
@@ -41,7 +41,7 @@ class Database:
     A write on SQLite begins with ``BEGIN IMMEDIATE``, so that two processes never both read and then both write.
 
     Raises:
-        UnavailableError: (from either) the database cannot be reached or stays locked.
+        DatabaseUnavailableError: (from either) the database cannot be reached or stays locked.
     """
 
     def __init__(self, url: str) -> None:
@@ -91,6 +91,4 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError) as error:
-        raise UnavailableError(
-            "database_unavailable", "The database does not answer or stays locked. Try again in a few seconds."
-        ) from error
+        raise DatabaseUnavailableError from error

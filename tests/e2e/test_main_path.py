@@ -10,10 +10,8 @@ from safetensors.torch import load_file
 
 from models_store import bundle, registry
 from models_store.backbones import FAMILIES, split_name
-from models_store.engines import ENGINES
 from models_store.errors import FinetunedError
 from models_store.mirror import Mirror
-from models_store.predictor import Predictor
 from tests.e2e import sets
 from tests.e2e.conftest import LITE0, MINILM
 from tests.e2e.service import Service

@@ -73,18 +73,22 @@ def parameters_equal(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
 
 
-def _tiny_tokenizer(kind: str) -> PreTrainedTokenizerFast:
+def _tiny_tokenizer(kind: str) -> Any:
+    untyped: Any = PreTrainedTokenizerFast
     tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(WORDS)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     if kind == "gpt2":
-        return PreTrainedTokenizerFast(
-            tokenizer_object=tokenizer, eos_token="[SEP]", model_input_names=["input_ids", "attention_mask"]
-        )
+        return untyped(tokenizer_object=tokenizer, eos_token="[SEP]", model_input_names=["input_ids", "attention_mask"])
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]", unk_token="[UNK]"
+    return untyped(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        unk_token="[UNK]",
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
     )
 
 

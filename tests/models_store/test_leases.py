@@ -120,7 +120,7 @@ def test_renewing_moves_the_lease_and_tells_of_cancellation(database: Database) 
     [
         lambda database, claim: leases.renew(database, claim),
         lambda database, claim: leases.report_progress(database, claim, {}),
-        lambda database, claim: leases.report_epoch(database, claim, 0, {}, current={}, best={}),
+        lambda database, claim: leases.report_epochs(database, claim, {0: {}}, current={}, best={}),
         lambda database, claim: leases.save_checkpoint(database, claim, {"kept": []}),
         lambda database, claim: leases.succeed(database, claim, publishing(claim)),
         lambda database, claim: leases.fail(database, claim, FAILURE),
@@ -246,7 +246,7 @@ def test_an_epoch_that_is_reported_again_is_replaced(database: Database) -> None
     job_id = queued_job(database)
     claim = claimed(database)
     for loss in (2.0, 1.0):
-        leases.report_epoch(database, claim, 0, {"val_loss": loss}, current={}, best={})
+        leases.report_epochs(database, claim, {0: {"val_loss": loss}}, current={}, best={})
     with database.read() as session:
         assert list(jobs.epochs(session, job_id)) == [{"epoch": 0, "val_loss": 1.0}]
 

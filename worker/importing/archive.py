@@ -62,8 +62,6 @@ class Archive:
         Raises:
             BadItemError: (also from the stream) ``corrupt_member``.
         """
-        if _is_bomb(member.info.file_size, member.info.compress_size, self._limits):
-            raise _bomb(f"{member.name!r} declares a size far beyond its own")
         with _corruption_told():
             stream = self._archive.open(member.info)
         with stream:

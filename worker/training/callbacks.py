@@ -1,7 +1,7 @@
 """What the Trainer tells the job's row while it runs."""
 
 import time
-from typing import Any
+from typing import Any, Final
 
 import pytorch_lightning as pl
 
@@ -11,6 +11,8 @@ from worker.attempt import Attempt, StoppedPolitelyError
 from worker.training.checkpointing import Checkpoints
 from worker.training.data import Loader
 from worker.training.module import Finetuner
+
+SEND_SECONDS: Final = 1.0
 
 
 class Reporter(pl.Callback):
@@ -25,7 +27,11 @@ class Reporter(pl.Callback):
 
     def __init__(self, attempt: Attempt, loader: Loader, checkpoints: Checkpoints, start: float) -> None:
         self._attempt, self._loader, self._checkpoints, self._start = attempt, loader, checkpoints, start
+        checkpoints.before_save = self.flush  # an epoch that is not trained again must have been told
         self._began = (0.0, 0.0)
+        self._unsent: dict[int, Json] = {}
+        self._current: Json = {}
+        self._sent_at = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Remember where and when the training started, for the estimate of what remains."""
@@ -61,7 +67,7 @@ class Reporter(pl.Callback):
             raise StoppedPolitelyError
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Store the epoch's metrics and the best so far."""
+        """Note the epoch's metrics and the best so far."""
         if not isinstance(pl_module, Finetuner):
             raise TypeError(type(pl_module))
         metrics: Json = {
@@ -69,10 +75,22 @@ class Reporter(pl.Callback):
             "val_loss": float(trainer.callback_metrics["val_loss"]),
             "val_accuracy": float(trainer.callback_metrics["val_accuracy"]),
         }
+        self._unsent[trainer.current_epoch] = {**metrics, "lr": pl_module.rates()}
+        self._current = metrics
+        if time.monotonic() - self._sent_at > SEND_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Store what was not stored yet; short epochs go together."""
+        unsent, self._unsent = self._unsent, {}
+        if not unsent:
+            return
         best = {name: value for name, value in (self._checkpoints.best or {}).items() if name not in {"path", "sha256"}}
-        epoch = {**metrics, "lr": pl_module.rates()}
-        held = self._attempt.claim
-        leases.report_epoch(self._attempt.database, held, trainer.current_epoch, epoch, current=metrics, best=best)
+        held, current = self._attempt.claim, self._current
+        self._attempt.persist(
+            lambda: leases.report_epochs(self._attempt.database, held, unsent, current=current, best=best)
+        )
+        self._sent_at = time.monotonic()
 
     def _trained(self, trainer: pl.Trainer, batches: int) -> float:
         per_epoch = max(1, int(trainer.num_training_batches))

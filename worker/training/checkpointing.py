@@ -8,7 +8,7 @@ import contextlib
 import os
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,12 +17,13 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.plugins.io import CheckpointIO
 from safetensors.torch import load_file, save
-from torch import nn
+from torch import Tensor, nn
 
 from models_store import leases
 from models_store.artifacts import sha256_file, write_atomic
 from models_store.database.tables import Json
 from worker.attempt import Attempt, StoppedPolitelyError
+from worker.training.data import Loader
 
 KEPT = 2
 
@@ -71,93 +72,103 @@ def newest_intact(attempt: Attempt) -> Json | None:
     """The newest checkpoint of the job whose file hashes right; tells in the job's history when one does not."""
     kept = (attempt.row().checkpoint or {}).get("kept", [])
     for entry in kept:
-        path = Path(entry["path"])
-        if path.is_file() and sha256_file(path) == entry["sha256"]:
+        if _intact(entry) and (entry["best"] is None or _intact(entry["best"])):
+            leases.log(attempt.database, attempt.claim, f"resumed from the checkpoint after step {entry['step']}")
             return dict(entry)
         leases.log(attempt.database, attempt.claim, f"checkpoint of epoch {entry['epoch']} is damaged; falling back")
     return None
 
 
+def _intact(entry: Json) -> bool:
+    path = Path(entry["path"])
+    return path.is_file() and sha256_file(path) == entry["sha256"]
+
+
 class Checkpoints(pl.Callback):
-    """Saves at each epoch's end, in between when ``interval`` seconds passed, and when the worker is being stopped.
+    """Saves when ``checkpoint_interval_seconds`` passed, when the worker is being stopped, and at the training's end.
 
     Must be the last callback, so that the others' state of the same moment is saved. Also keeps the best weights.
 
     Args:
         monitor: ``val_loss`` (lower is better) or ``val_accuracy`` (higher is better).
+        halvings: how often the batch was halved for memory; a checkpoint fits only that.
     """
 
-    def __init__(self, attempt: Attempt, monitor: str, resumed: Json | None) -> None:
-        self._attempt, self._monitor = attempt, monitor
+    def __init__(self, attempt: Attempt, loader: Loader, monitor: str, resumed: Json | None, halvings: int) -> None:
+        self._attempt, self._loader, self._monitor, self._halvings = attempt, loader, monitor, halvings
         self.best: Json | None = resumed["best"] if resumed else None
+        self.before_save: Callable[[], None] = _nothing
+        self._best_weights: dict[str, Tensor] | None = None
         self._kept: list[Json] = [resumed] if resumed else []
-        self._random: dict[str, Any] | None = None
+        self._restored: dict[str, Any] | None = None
         self._saved_at = time.monotonic()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Set the random generators as late as possible, after everything that draws from them in the set-up."""
+        """Restore what the set-up itself changes, as late as possible: random generators, place in the data."""
         del trainer, pl_module
-        if self._random is not None:
-            set_random_state(self._random)
+        if self._restored is not None:
+            set_random_state(self._restored["random_state"])
+            self._loader.load_state_dict(self._restored["loader"])
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Add the random generators' state."""
+        """Add the random generators' state and the place in the data."""
         del trainer, pl_module
         checkpoint["random_state"] = random_state()
+        checkpoint["loader"] = self._loader.state_dict()
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Keep the random generators' state for the start."""
+        """Keep for the start what was added."""
         del trainer, pl_module
-        self._random = checkpoint["random_state"]
+        self._restored = {name: checkpoint[name] for name in ("random_state", "loader")}
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Between two batches, unless the epoch's end (where validation and a save follow anyway) is near."""
+        """Between two batches, but not after an epoch's last, where validation and a look at the clock follow."""
         del pl_module, outputs, batch
         last = batch_idx + 1 >= trainer.num_training_batches
-        if last or (batch_idx + 1) % trainer.accumulate_grad_batches:
-            return
-        due = time.monotonic() - self._saved_at > self._attempt.settings.checkpoint_interval_seconds
-        if due or self._attempt.stop_requested:
-            self._save(trainer, finished=False)
-        if self._attempt.stop_requested:
-            raise StoppedPolitelyError
+        if not last and (batch_idx + 1) % trainer.accumulate_grad_batches == 0:
+            self._save_if_due(trainer, finished=False)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the weights if they are the best so far."""
         values = {name: float(trainer.callback_metrics[name]) for name in ("val_loss", "val_accuracy")}
         if self.best is not None and not self._improved(values):
             return
-        path = self._attempt.directory / f"best-{trainer.current_epoch:06d}.safetensors"
-        state = {name: tensor.detach().cpu().contiguous() for name, tensor in _model(pl_module).state_dict().items()}
-        write_atomic(path, save(state))
-        self.best = {"epoch": trainer.current_epoch, **values, "path": str(path), "sha256": sha256_file(path)}
+        state = _model(pl_module).state_dict()
+        self._best_weights = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
+        self.best = {"epoch": trainer.current_epoch, **values}
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The epoch is over and validated."""
         del pl_module
         last = trainer.current_epoch + 1 >= (trainer.max_epochs or 0)
-        self._save(trainer, finished=last or trainer.should_stop)
-        if self._attempt.stop_requested:
-            raise StoppedPolitelyError
+        self._save_if_due(trainer, finished=last or trainer.should_stop)
 
     def load_best(self, module: pl.LightningModule) -> None:
         """Put the best weights into the module's model."""
         if self.best is not None:
-            _model(module).load_state_dict(load_file(self.best["path"]))
+            _model(module).load_state_dict(self._best_weights or load_file(self.best["path"]))
 
     def _improved(self, values: Mapping[str, float]) -> bool:
         now, before = values[self._monitor], float((self.best or {})[self._monitor])
         return now > before if self._monitor == "val_accuracy" else now < before
 
+    def _save_if_due(self, trainer: pl.Trainer, *, finished: bool) -> None:
+        due = time.monotonic() - self._saved_at > self._attempt.settings.checkpoint_interval_seconds
+        if due or finished or self._attempt.stop_requested:
+            self._save(trainer, finished=finished)
+        if self._attempt.stop_requested:
+            raise StoppedPolitelyError
+
     def _save(self, trainer: pl.Trainer, *, finished: bool) -> None:
         path = self._attempt.directory / f"step-{trainer.global_step:09d}.ckpt"
         trainer.save_checkpoint(path)
+        self._save_best()
         entry: Json = {
             "path": str(path),
             "sha256": sha256_file(path),
@@ -167,18 +178,33 @@ class Checkpoints(pl.Callback):
             "best": self.best,
         }
         kept = [entry, *(old for old in self._kept if old["path"] != entry["path"])]
-        leases.save_checkpoint(self._attempt.database, self._attempt.claim, {"kept": kept[:KEPT]})
+        self.before_save()
+        self._attempt.point_to({"kept": kept[:KEPT], "halvings": self._halvings})
         self._kept = kept[:KEPT]
         self._saved_at = time.monotonic()
         self._drop(kept[KEPT:])
 
+    def _save_best(self) -> None:
+        if self.best is None or self._best_weights is None or "path" in self.best:
+            return
+        path = self._attempt.directory / f"best-{self.best['epoch']:06d}.safetensors"
+        write_atomic(path, save(self._best_weights))
+        self.best = {**self.best, "path": str(path), "sha256": sha256_file(path)}
+
     def _drop(self, old: list[Json]) -> None:
         """Files that no kept checkpoint names any more."""
-        needed = {path for entry in self._kept for path in (entry["path"], (entry["best"] or {}).get("path"))}
-        for entry in old:
-            for path in {entry["path"], (entry["best"] or {}).get("path")} - needed:
-                if path is not None:
-                    Path(path).unlink(missing_ok=True)
+        needed = {path for entry in self._kept for path in _files(entry)}
+        for path in {path for entry in old for path in _files(entry)} - needed:
+            Path(path).unlink(missing_ok=True)
+
+
+def _nothing() -> None:
+    """Until a reporter asks to be heard before each save."""
+
+
+def _files(entry: Json) -> list[str]:
+    best = entry["best"] or {}
+    return [entry["path"], *([best["path"]] if "path" in best else [])]
 
 
 def _model(module: pl.LightningModule) -> nn.Module:

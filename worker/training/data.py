@@ -18,7 +18,8 @@ from models_store.errors import FinetunedError, InvalidError
 from models_store.itemset import Item, ItemSet
 from models_store.preprocessing.protocol import Preprocessing
 
-Fetch = Callable[[np.ndarray[Any, np.dtype[np.int64]]], Batch]
+Rows = np.ndarray[Any, np.dtype[np.int64]]
+Fetch = Callable[[Rows], Batch]
 """Row numbers → a batch that holds ``label`` beside the inputs."""
 AHEAD = 2
 
@@ -54,14 +55,14 @@ class Loader:
         self.epoch, self._taken = epoch, 0
 
     def state_dict(self) -> dict[str, int]:
-        """Where the iteration stands; called by Lightning when it saves a checkpoint."""
+        """Where the iteration stands."""
         return {"epoch": self.epoch, "taken": self._taken}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Continue from there at the next ``iter()``."""
         self.epoch, self._taken = state["epoch"], state["taken"]
 
-    def _batches(self) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
+    def _batches(self) -> list[Rows]:
         order = np.arange(self._size)
         if self._seed is not None:
             order = np.random.default_rng((self._seed, self.epoch)).permutation(self._size)
@@ -69,7 +70,7 @@ class Loader:
         starts = range(0, self._size, self.batch_size)
         return [order[start : start + self.batch_size][rank::world] for start in starts]
 
-    def _fetched(self, batches: list[np.ndarray[Any, np.dtype[np.int64]]]) -> Iterator[Batch]:
+    def _fetched(self, batches: list[Rows]) -> Iterator[Batch]:
         if not self._threads:
             yield from map(self._fetch, batches)
             return
@@ -98,11 +99,15 @@ class ItemRows:
     def __len__(self) -> int:
         return len(self._items)
 
+    def by_size(self) -> Rows:
+        """Row numbers, small items first."""
+        return np.argsort([item.length for item in self._items], kind="stable")
+
     def contents(self, count: int) -> list[bytes]:
         """The raw bytes of the first ``count`` items."""
         return [self._itemset.content(item) for item in self._items[:count]]
 
-    def __call__(self, rows: np.ndarray[Any, np.dtype[np.int64]]) -> Batch:
+    def __call__(self, rows: Rows) -> Batch:
         """Read, prepare and collate; int64 labels [N] come along as ``label``."""
         chosen = [self._items[row] for row in rows]
         prepared = self._prepare.prepare([self._itemset.content(item) for item in chosen])
@@ -126,7 +131,7 @@ class FeatureRows:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __call__(self, rows: np.ndarray[Any, np.dtype[np.int64]]) -> Batch:
+    def __call__(self, rows: Rows) -> Batch:
         """A batch with ``features`` and ``label``."""
         chosen = torch.from_numpy(rows)
         return {"features": self._features[chosen], "label": self.labels[chosen]}

@@ -64,6 +64,7 @@ def export(
         )
         parity = _parity(attempt, directory, network, validation)
         card = bundle.complete(directory, parity=parity)
+        attempt.progress("exporting", 1.0)
         attempt.beat()
         _publish(attempt, spec, dataset, model_id, directory, trunk, card)
     except UnavailableError:

@@ -51,14 +51,49 @@ def run(attempt: Attempt) -> None:
     dataset = _dataset(attempt, spec)
     decision = decide(spec, attempt.settings, dataset.splits["train"], len(dataset.classes))
     spec = _resolve(attempt, spec, decision)
+    halvings = _halvings(attempt)
+    trained = False
+    while not trained:
+        try:
+            _train(attempt, spec, dataset, decision, halvings)
+            trained = True
+        except torch.OutOfMemoryError as error:
+            halvings += 1
+            _halve(attempt, spec, halvings, error)
+
+
+def _train(attempt: Attempt, spec: JobSpec, dataset: DatasetRow, decision: Json, halvings: int) -> None:
     pl.seed_everything(spec.training.seed, verbose=False)
     backbone = _load_backbone(attempt, spec)
     data = _open(attempt, dataset, backbone)
     network = Network(backbone.module, backbone.architecture, len(data.labels))
     before = backbone_sha256(network.backbone)
-    best = _fit(attempt, spec, data, network, STRATEGIES[decision["strategy"]])
+    best = _fit(attempt, spec, data, network, STRATEGIES[decision["strategy"]], halvings)
     outcome = Outcome(best=best, strategy=decision["strategy"], backbone_before=before)
     export(attempt, spec, data.row, data.labels, data.validation, backbone, network, outcome)
+
+
+def _halvings(attempt: Attempt) -> int:
+    """How often earlier attempts had to halve the batch."""
+    return int((attempt.row().checkpoint or {}).get("halvings", 0))
+
+
+def _halve(attempt: Attempt, spec: JobSpec, halvings: int, error: torch.OutOfMemoryError) -> None:
+    """Start again with half the batch on the device and twice the accumulation: the same training in less memory.
+
+    Raises:
+        InvalidError: ``out_of_memory``, one example at a time is still too much.
+    """
+    if 2**halvings >= 2 * spec.training.batch_size:
+        message = "The device has too little memory even for one example at a time. Choose a smaller backbone."
+        raise InvalidError("out_of_memory", message, param="backbone") from error
+    attempt.point_to({"kept": [], "halvings": halvings})
+    parts = 2**halvings
+    leases.log(
+        attempt.database,
+        attempt.claim,
+        f"the device ran out of memory: training again in steps of 1/{parts} batch, accumulating {parts} of them",
+    )
 
 
 def _dataset(attempt: Attempt, spec: JobSpec) -> DatasetRow:
@@ -102,7 +137,7 @@ def _open(attempt: Attempt, dataset: DatasetRow, backbone: Backbone) -> Data:
     return Data(dataset, labels, rows("train"), rows("validation"))
 
 
-def _fit(attempt: Attempt, spec: JobSpec, data: Data, network: Network, strategy: Strategy) -> Json:
+def _fit(attempt: Attempt, spec: JobSpec, data: Data, network: Network, strategy: Strategy, halvings: int) -> Json:
     """Train, leave the best weights in the network, and give the best epoch's metrics."""
     training = spec.training
     groups = strategy.parameter_groups(network, training)
@@ -113,16 +148,17 @@ def _fit(attempt: Attempt, spec: JobSpec, data: Data, network: Network, strategy
         train, validation = _cache(attempt, data, network, training.accelerator)
         model = HeadOnFeatures(network.head)
     threads = 0 if strategy.CACHES_FEATURES else hardware.preparing_threads()
-    loader = Loader(len(train), train, training.batch_size, seed=training.seed, threads=threads)
+    step = -(-training.batch_size // 2**halvings)
+    loader = Loader(len(train), train, step, seed=training.seed, threads=threads)
     weights = _class_weights(data.train.labels, len(data.labels)) if training.class_weights == "balanced" else None
     module = Finetuner(model, groups, training, len(data.labels), weights)
     monitor = training.early_stopping.monitor if training.early_stopping else "val_loss"
     resumed = newest_intact(attempt)
-    checkpoints = Checkpoints(attempt, monitor, resumed)
+    checkpoints = Checkpoints(attempt, loader, monitor, resumed, halvings)
     reporter = Reporter(attempt, loader, checkpoints, FEATURES_END if strategy.CACHES_FEATURES else 0.0)
     if resumed is None or not resumed["finished"]:
-        trainer = _trainer(attempt, spec, [reporter, *_early_stopping(spec), checkpoints])
-        shown = Loader(len(validation), validation, training.batch_size, threads=threads)
+        trainer = _trainer(attempt, spec, [reporter, *_early_stopping(spec), checkpoints], 2**halvings)
+        shown = Loader(len(validation), validation, step, threads=threads)
         trainer.fit(module, loader, shown, ckpt_path=resumed["path"] if resumed else None, weights_only=True)
     checkpoints.load_best(module)
     return checkpoints.best or {}
@@ -161,13 +197,14 @@ def _early_stopping(spec: JobSpec) -> list[pl.Callback]:
     return [EarlyStopping(stopping.monitor, patience=stopping.patience, mode=mode)]
 
 
-def _trainer(attempt: Attempt, spec: JobSpec, callbacks: list[pl.Callback]) -> pl.Trainer:
+def _trainer(attempt: Attempt, spec: JobSpec, callbacks: list[pl.Callback], accumulate: int) -> pl.Trainer:
     training = spec.training
     return pl.Trainer(
         max_epochs=training.max_epochs,
         accelerator=training.accelerator,
         devices=training.devices,
         precision=hardware.lightning_precision(training),
+        accumulate_grad_batches=accumulate,
         gradient_clip_val=training.gradient_clip_val,
         callbacks=callbacks,
         plugins=[AtomicCheckpointIO()],

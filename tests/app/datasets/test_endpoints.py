@@ -4,9 +4,11 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from models_store import jobs, leases
-from models_store.database.tables import DatasetRow
+from models_store import datasets, jobs, leases
+from models_store.database.tables import DatasetRow, Json
 from tests.app.service import (
     Running,
     assert_problem,
@@ -131,14 +133,14 @@ def test_the_same_key_with_another_file_or_field_is_refused(client: httpx.Client
 
 
 def test_waiting_gives_201_when_the_import_is_over(service: Running, client: httpx.Client) -> None:
+    def ready(session: Session) -> Json:
+        row = session.scalars(select(DatasetRow)).one()
+        datasets.mark_ready(session, row.id)
+        return {"dataset": row.id}
+
     def import_it() -> None:
         until(lambda: client.get("/datasets").json()["data"])
-        leases.succeed(service.database, claimed(service, "light"), lambda session: _ready(session, client))
-
-    def _ready(session: Any, client: httpx.Client) -> dict[str, Any]:
-        dataset_id = session.query(DatasetRow.id).scalar()
-        session.get_one(DatasetRow, dataset_id).status = "ready"
-        return {"dataset": dataset_id}
+        leases.succeed(service.database, claimed(service, "light"), ready)
 
     worker = threading.Thread(target=import_it)
     worker.start()

@@ -71,6 +71,7 @@ def test_exif_orientation_is_applied_once(file_format: str, orientation: int) ->
     assert decoded.diagnostics["exif_applied"] is (orientation != 1)
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_broken_exif_does_not_cost_the_image() -> None:
     content = encoded(noise(), "JPEG", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\x7f")
     assert open_image(content).diagnostics["exif_applied"] is False
@@ -138,7 +139,7 @@ def test_what_is_no_image_is_refused(content: bytes) -> None:
     assert code_of(content) == "unreadable_image"
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
 def test_damaged_bytes_never_raise_anything_else(file_format: str) -> None:
     exif = Image.Exif()

@@ -35,6 +35,11 @@ def test_one_wrapping_folder_changes_nothing(imports: Imports, folders: tuple[st
     assert wrapped == bare
 
 
+def test_documents_outside_of_the_wrapping_folder_are_passed_over(imports: Imports) -> None:
+    files = {f"set/{name}": content for name, content in TWO.items()}
+    assert imports.run(zipped({**files, "docs/ants/list.txt": b"text"})).problems == []
+
+
 def test_two_wrapping_folders_are_refused_with_the_reason(imports: Imports) -> None:
     failure = imports.failure(zipped({f"a/b/{name}": content for name, content in TWO.items()}))
     assert failure.code == "unknown_layout"

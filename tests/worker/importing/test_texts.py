@@ -209,6 +209,16 @@ def test_a_bad_json_row_is_left_out_and_listed_by_its_line(imports: Imports, row
     assert problems_of(imports, row, ".jsonl") == {"line 4": code, "n": "tiny_class"}
 
 
+def test_nesting_beyond_the_interpreters_limit_is_a_bad_row_too(imports: Imports) -> None:
+    imports.limits = dataclasses.replace(imports.limits, json_depth=10**9)
+    assert problems_of(imports, "[" * 100_000, ".jsonl") == {"line 4": "malformed_row", "n": "tiny_class"}
+
+
+def test_a_label_written_in_two_normal_forms_is_one(imports: Imports) -> None:
+    result = imports.run((GOOD + "x,caf\u00e9\ny,cafe\u0301\n").encode(), "set.csv")
+    assert [row["label"] for row in result.classes] == ["caf\u00e9", "neg", "pos"]
+
+
 def test_brackets_inside_a_text_are_no_nesting(imports: Imports) -> None:
     content = GOOD_LINES + json.dumps({"text": '[{"\\' * 1000, "label": "n"}) + "\n"
     assert imports.run(content.encode(), "set.jsonl").problems == []
@@ -263,7 +273,8 @@ def test_a_table_beside_images_is_no_data(imports: Imports) -> None:
 
 
 def test_a_table_in_an_archive_that_unpacks_to_a_thousandfold_is_a_bomb(imports: Imports) -> None:
-    rows = b"same text,pos\n" * 2_000_000
+    imports.limits = dataclasses.replace(imports.limits, ratio_free_bytes=100_000)
+    rows = b"same text,pos\n" * 20_000
     archive = zipped({"train.csv": GOOD.encode() + rows}, method=zipfile.ZIP_DEFLATED)
     assert imports.failure(archive).code == "archive_bomb"
 

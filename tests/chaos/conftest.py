@@ -1,0 +1,56 @@
+"""The chaos tests break installations of their own."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import postgresql
+from tests.chaos.proxy import Proxy
+from tests.e2e.conftest import make_service
+
+__all__ = ["broker_program", "database_url", "make_proxy", "make_service"]
+
+
+def missing(program: str) -> None:
+    """Skip on a developer's machine; in CI everything has to be there."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{program} is not installed; .ci/run has to install it")
+    pytest.skip(f"{program} is not installed")
+
+
+@pytest.fixture(params=["valkey", "redis"])
+def broker_program(request: pytest.FixtureRequest) -> str:
+    """The embedded Valkey, and a real redis-server."""
+    if request.param == "valkey":
+        return ""
+    program = shutil.which("redis-server")
+    if program is None:
+        missing("redis-server")
+    return str(program)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """What ``make_service`` takes for an empty database of each kind."""
+    if request.param == "sqlite":
+        return ""
+    server: postgresql.Server = request.getfixturevalue("postgresql_server")
+    return server.create(f"chaos_{uuid.uuid4().hex}")
+
+
+@pytest.fixture
+def make_proxy() -> Iterator[Callable[[Path], Proxy]]:
+    """Makes proxies in front of a unix socket that end with the test."""
+    made: list[Proxy] = []
+
+    def make(target: Path) -> Proxy:
+        made.append(Proxy(target))
+        return made[-1]
+
+    yield make
+    for proxy in made:
+        proxy.close()

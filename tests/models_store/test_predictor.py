@@ -1,0 +1,100 @@
+"""One answer an item, in order, in the form of the API; what is wrong with one item is no other's business."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from models_store import bundle
+from models_store.backbones import FAMILIES
+from models_store.engines import ENGINES
+from models_store.mirror import Mirror
+from models_store.network import Network
+from models_store.predictor import Logits, Predictor
+from tests.models_store.samples import encoded, minilm, noise, photos
+
+LABELS = ["ants", "bees", "나비"]
+TEXTS = [f"text number {number} {'is longer ' * (number % 17)}".encode() for number in range(40)]
+
+
+def predictor(store: Path, family: str, name: str, weights: str | None) -> Predictor:
+    backbone = FAMILIES[family].load(name, weights, Mirror(store), {})
+    torch.manual_seed(0)
+    network = Network(backbone.module, backbone.architecture, classes=len(LABELS))
+    directory = store / "models" / "mdl_1"
+    bundle.save(directory, store, network, backbone.architecture, backbone.preprocessing, {"labels": LABELS})
+    loaded = bundle.load(directory, store)
+    return Predictor(loaded, ENGINES["torch"](loaded))
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    store = tmp_path_factory.mktemp("store")
+    Mirror(store).add("hf/some/minilm", "DEFAULT", minilm())
+    return predictor(store, "hf", "some/minilm", "DEFAULT")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    return predictor(tmp_path_factory.mktemp("store"), "timm", "test_resnet", None)
+
+
+def test_an_answer_has_the_form_of_the_api(texts: Predictor) -> None:
+    (answer,) = texts.predict([b"a good film"])
+    assert answer.keys() == {"label", "score", "scores", "diagnostics"}
+    assert {entry["label"] for entry in answer["scores"]} == set(LABELS)
+    assert [entry["score"] for entry in answer["scores"]] == sorted(
+        (entry["score"] for entry in answer["scores"]), reverse=True
+    )
+    assert {"label": answer["label"], "score": answer["score"]} == answer["scores"][0]
+    assert sum(entry["score"] for entry in answer["scores"]) == pytest.approx(1, abs=1e-12)
+    assert answer["diagnostics"] == {"tokens": 5, "truncated": False}
+
+
+def test_only_the_best_are_given_where_fewer_are_asked_for(texts: Predictor) -> None:
+    (all_of_them,), (best,) = texts.predict([b"x"], top_k=50), texts.predict([b"x"], top_k=1)
+    assert best["scores"] == all_of_them["scores"][:1]
+
+
+def test_logits_come_in_the_order_of_the_labels(texts: Predictor) -> None:
+    (answer,) = texts.predict([b"a good film"], with_logits=True)
+    probabilities = torch.softmax(torch.tensor(answer["logits"], dtype=torch.float64), dim=0).tolist()
+    scores = {entry["label"]: entry["score"] for entry in answer["scores"]}
+    assert [scores[label] for label in LABELS] == pytest.approx(probabilities, abs=1e-9)
+
+
+def test_bad_items_fail_alone_and_in_their_places(texts: Predictor) -> None:
+    good, bad, empty, last = texts.predict([b"one", b"\xff", b" ", b"two"])
+    assert bad["error"]["code"] == "not_utf8"
+    assert empty["error"]["code"] == "empty_text"
+    assert good["score"] == pytest.approx(texts.predict([b"one"])[0]["score"], abs=1e-6)
+    assert last["score"] == pytest.approx(texts.predict([b"two"])[0]["score"], abs=1e-6)
+
+
+def test_bad_items_alone_give_errors_alone(images: Predictor) -> None:
+    assert [answer["error"]["code"] for answer in images.predict([b"", b"GIF89a"])] == ["unreadable_image"] * 2
+    assert images.predict([]) == []
+
+
+def test_the_same_item_alone_gives_the_same_bits_twice(texts: Predictor, images: Predictor) -> None:
+    for model, content in ((texts, b"a good film"), (images, photos()["flower"])):
+        assert model.predict([content], with_logits=True) == model.predict([content], with_logits=True)
+
+
+def test_what_else_is_in_the_batch_moves_no_probability(texts: Predictor) -> None:
+    together = texts.predict(TEXTS)
+    for content, answer in zip(TEXTS, together, strict=True):
+        (alone,) = texts.predict([content])
+        scores = {entry["label"]: entry["score"] for entry in alone["scores"]}
+        assert all(abs(entry["score"] - scores[entry["label"]]) < 1e-6 for entry in answer["scores"])
+
+
+def test_order_holds_across_batches(images: Predictor) -> None:
+    contents = [encoded(noise(180, 180, seed=seed)) for seed in range(5)]
+    results = images.logits(contents, batch_size=2)
+    assert len(results) == 5
+    for content, result in zip(contents, results, strict=True):
+        (alone,) = images.logits([content])
+        assert isinstance(result, Logits)
+        assert isinstance(alone, Logits)
+        assert torch.allclose(result.values, alone.values, atol=1e-5)

@@ -1,0 +1,114 @@
+"""A training that is cut off after any step and resumed ends with the same weights to the bit."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EarlyStopping
+from torch import Tensor, nn
+
+from models_store.backbones.family import Batch
+from models_store.database.engine import Database
+from models_store.database.migrate import migrate
+from models_store.spec import Training
+from tests.models_store.rows import claimed, queued_job
+from worker.attempt import Attempt
+from worker.settings import WorkerSettings
+from worker.training.callbacks import Reporter
+from worker.training.checkpointing import AtomicCheckpointIO, Checkpoints, newest_intact
+from worker.training.data import FeatureRows, Loader
+from worker.training.module import Finetuner
+
+EPOCHS, ITEMS, BATCH = 3, 22, 4
+STEPS = EPOCHS * -(-ITEMS // BATCH)
+
+
+class Cut(Exception):  # noqa: N818 - it stands for a kill
+    """The process is gone."""
+
+
+class CutAfter(pl.Callback):
+    """Ends the training after some step, once what that step saves is saved."""
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.global_step == self._step:
+            raise Cut
+
+
+class Dropping(nn.Module):
+    """A head that draws random numbers at every step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(8, 3))
+
+    def forward(self, batch: Batch) -> Tensor:
+        logits: Tensor = self.head(batch["features"])
+        return logits
+
+
+@pytest.fixture
+def attempt(tmp_path: Path) -> Iterator[Attempt]:
+    settings = WorkerSettings(data_dir=tmp_path, checkpoint_interval_seconds=-1)
+    database = Database(settings.resolved_database_url)
+    migrate(database)
+    queued_job(database)
+    yield Attempt(database, settings, claimed(database), tmp_path)
+    database.close()
+
+
+def train(attempt: Attempt, cut_after: int | None = None, **more: Any) -> dict[str, Tensor]:
+    """One process's share of a training; gives the best weights at its end."""
+    pl.seed_everything(7, verbose=False)
+    features = torch.randn(ITEMS, 8, generator=torch.Generator().manual_seed(1))
+    rows = FeatureRows(features, torch.arange(ITEMS) % 3)
+    training = Training(max_epochs=EPOCHS, batch_size=BATCH, head_lr=0.05, **more)
+    model = Dropping()
+    module = Finetuner(model, [{"name": "head", "params": list(model.parameters()), "lr": 0.05}], training, 3, None)
+    resumed = newest_intact(attempt)
+    loader = Loader(ITEMS, rows, BATCH, seed=7)
+    checkpoints = Checkpoints(attempt, loader, "val_loss", resumed, halvings=0)
+    cut = [CutAfter(cut_after)] if cut_after is not None else []
+    stop = EarlyStopping("val_loss", patience=99)
+    trainer = pl.Trainer(
+        max_epochs=EPOCHS,
+        accelerator="cpu",
+        callbacks=[Reporter(attempt, loader, checkpoints, 0.0), stop, checkpoints, *cut],
+        plugins=[AtomicCheckpointIO()],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        gradient_clip_val=1.0,
+        default_root_dir=attempt.directory,
+    )
+    if resumed is None or not resumed["finished"]:
+        path = resumed["path"] if resumed else None
+        trainer.fit(module, loader, Loader(ITEMS, rows, BATCH), ckpt_path=path, weights_only=True)
+    checkpoints.load_best(module)
+    return {**module.model.state_dict(), "last": model.head[1].weight.detach().clone()}
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tensor]:
+    folder = tmp_path_factory.mktemp("whole")
+    settings = WorkerSettings(data_dir=folder, checkpoint_interval_seconds=-1)
+    database = Database(settings.resolved_database_url)
+    migrate(database)
+    queued_job(database)
+    return train(Attempt(database, settings, claimed(database), folder))
+
+
+@pytest.mark.parametrize("step", range(1, STEPS + 1))
+def test_cut_off_after_any_step(step: int, attempt: Attempt, expected: dict[str, Tensor]) -> None:
+    with pytest.raises(Cut):
+        train(attempt, cut_after=step)
+    resumed = train(attempt)
+    assert all(torch.equal(resumed[name], expected[name]) for name in expected)
