@@ -117,8 +117,9 @@ def _warm_up() -> None:
 
 
 def _ensure_admin(services: Services) -> None:
-    if services.settings.api_key is not None:
-        keys.ensure_admin(services.database, services.settings.api_key.get_secret_value())
+    configured = services.settings.api_key
+    if configured:  # an empty one counts as none
+        keys.ensure_admin(services.database, configured.get_secret_value())
     elif not keys.any_admin(services.database):
         _, key = keys.create(services.database, "admin", keys.ADMIN)
         sys.stderr.write(f"Admin API key (shown this once): {key}\n")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from python_multipart.exceptions import FormParserError
@@ -22,14 +22,13 @@ from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from app.multipart import FormReader, malformed
 from models_store import ids
 from models_store.database.engine import Database
 from models_store.database.tables import DatasetRow
-from models_store.errors import FinetunedError, InvalidError, TooLargeError, UnavailableError
+from models_store.errors import InvalidError, UnavailableError
 
 _BUFFER: Final = 1 << 20
-_MAX_FIELDS: Final = 20
-_MAX_FIELD_BYTES: Final = 64 * 1024
 _log = structlog.get_logger()
 
 
@@ -115,7 +114,7 @@ async def receive(request: Request, upload: Upload) -> None:
     kind, parameters = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data" or not parameters.get(b"boundary"):
         raise InvalidError("multipart_expected", "Send the file as multipart/form-data, in the field `file`.")
-    reader = _Reader()
+    reader = FormReader()
     try:
         parser = MultipartParser(parameters[b"boundary"], reader.callbacks())
         async for chunk in request.stream():
@@ -124,9 +123,9 @@ async def receive(request: Request, upload: Upload) -> None:
                 await run_in_threadpool(upload.write, reader.take())
         parser.finalize()
     except (FormParserError, UnicodeDecodeError) as error:
-        raise _malformed() from error
+        raise malformed() from error
     if not reader.ended:
-        raise _malformed()
+        raise malformed()
     if reader.filename is None:
         raise InvalidError("missing_file", "There is no file. Send it in the field `file`.", param="file")
     await run_in_threadpool(upload.write, reader.take())
@@ -154,103 +153,6 @@ def _remove_unnamed(database: Database, path: Path) -> None:
     if named is None:
         path.unlink(missing_ok=True)
         _log.info("upload_removed", upload=path.name)
-
-
-class _Reader:
-    """Callbacks of the multipart parser; keeps file bytes only until they are taken."""
-
-    def __init__(self) -> None:
-        self.waiting = bytearray()
-        self.fields: dict[str, str] = {}
-        self.filename: str | None = None
-        self.ended = False
-        self._parts = 0
-        self._name = ""
-        self._value = bytearray()
-        self._in_file = False
-        self._header = bytearray()
-        self._header_value = bytearray()
-        self._disposition = b""
-
-    def callbacks(self) -> Any:
-        return {
-            "on_part_begin": self._on_part_begin,
-            "on_header_field": self._on_header_field,
-            "on_header_value": self._on_header_value,
-            "on_header_end": self._on_header_end,
-            "on_headers_finished": self._on_headers_finished,
-            "on_part_data": self._on_part_data,
-            "on_part_end": self._on_part_end,
-            "on_end": self._on_end,
-        }
-
-    def take(self) -> bytes:
-        data = bytes(self.waiting)
-        self.waiting.clear()
-        return data
-
-    def _on_part_begin(self) -> None:
-        self._parts += 1
-        if self._parts > _MAX_FIELDS:
-            raise TooLargeError(
-                "too_many_parts", f"The form has more than {_MAX_FIELDS} parts. Send one file a request."
-            )
-        self._disposition = b""
-        self._value.clear()
-
-    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
-        self._header += data[start:end]
-        self._check_small(self._header)
-
-    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
-        self._header_value += data[start:end]
-        self._check_small(self._header_value)
-
-    def _on_header_end(self) -> None:
-        if self._header.lower() == b"content-disposition":
-            self._disposition = bytes(self._header_value)
-        self._header.clear()
-        self._header_value.clear()
-
-    def _on_headers_finished(self) -> None:
-        _, options = parse_options_header(self._disposition)
-        if b"name" not in options:
-            raise _malformed()
-        self._name = options[b"name"].decode()
-        self._in_file = b"filename" in options
-        if self._in_file:
-            if self._name != "file":
-                raise InvalidError("unexpected_file", "Send exactly one file, in the field `file`.", param="file")
-            self._check_new(self.filename is not None)
-            self.filename = options[b"filename"].decode("utf-8", "replace")
-        else:
-            self._check_new(self._name in self.fields)
-
-    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
-        if self._in_file:
-            self.waiting += data[start:end]
-        else:
-            self._value += data[start:end]
-            self._check_small(self._value)
-
-    def _on_part_end(self) -> None:
-        if not self._in_file:
-            self.fields[self._name] = self._value.decode()
-
-    def _on_end(self) -> None:
-        self.ended = True
-
-    def _check_new(self, known: bool) -> None:
-        if known:
-            raise InvalidError("duplicate_field", "A field of the form comes twice. Send each once.", param=self._name)
-
-    def _check_small(self, data: bytearray) -> None:
-        if len(data) > _MAX_FIELD_BYTES:
-            raise TooLargeError("field_too_large", f"A field has more than {_MAX_FIELD_BYTES} bytes. Shorten it.")
-
-
-def _malformed() -> FinetunedError:
-    return InvalidError("malformed_multipart", "The multipart body is broken or incomplete. Send it again.")
 
 
 @contextmanager

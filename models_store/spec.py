@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+_NO_NUL = r"^[^\x00]*$"  # PostgreSQL stores every other character
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_NO_NUL)]
 Rate = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 MetadataKey = Annotated[str, StringConstraints(max_length=64)]
@@ -54,7 +55,7 @@ class PreprocessingOptions(_Closed):
 class JobSpec(_Closed):
     """One fine-tuning."""
 
-    dataset: str = Field(max_length=100, examples=["ds_01kaq3v9c0xg2f6n6q1w9zr8ya"])
+    dataset: str = Field(max_length=100, pattern=_NO_NUL, examples=["ds_01kaq3v9c0xg2f6n6q1w9zr8ya"])
     backbone: str = Field(max_length=200, examples=["torchvision/resnet50", "timm/tf_efficientnet_lite0"])
     weights: str | None = Field("DEFAULT", max_length=200, description="null for random weights.")
     strategy: Strategy = "auto"

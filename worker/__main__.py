@@ -15,8 +15,8 @@ from models_store import workers
 from models_store.database.engine import Database
 from models_store.errors import UnavailableError
 from models_store.sweep import INTERVAL_SECONDS, sweep
-from worker.bell import ring
-from worker.celery_app import TASKS, make_celery
+from worker.bell import Bell
+from worker.celery_app import TASKS
 from worker.settings import WorkerSettings
 
 _log = structlog.get_logger()
@@ -39,7 +39,7 @@ def main() -> None:
 class _Launcher:
     def __init__(self, settings: WorkerSettings) -> None:
         self._database = Database(settings.resolved_database_url)
-        self._celery = make_celery(settings)
+        self._bell = Bell(settings.redis_url)
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._lanes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -64,7 +64,7 @@ class _Launcher:
         try:
             for lane in TASKS:
                 workers.seen(self._database, f"{self._name}:{lane}", lane, "cpu")
-            sweep(self._database, lambda job_id, lane: ring(self._celery, job_id, lane))
+            sweep(self._database, self._bell.ring)
         except UnavailableError as error:
             _log.warning("sweep_skipped", reason=error.message)
 

@@ -22,6 +22,8 @@ _TEXT: Final = "text-classification"
 
 def _form_schema() -> dict[str, Any]:
     schema = DatasetForm.model_json_schema()
+    for name, field in schema["properties"].items():  # a form has no null: a field is left out instead
+        schema["properties"][name] = {**field.get("anyOf", [field])[0]}
     file = {"type": "string", "format": "binary", "description": "`.zip` of images, `.csv` or `.jsonl` of texts."}
     return {
         "type": "object",

@@ -132,18 +132,15 @@ def test_a_broker_that_is_frozen_for_30_seconds_makes_no_second_attempt(
 
 
 @pytest.mark.slow
-def test_a_worker_whose_broker_is_frozen_is_seen_alive_and_stops_politely_within_30_seconds(
-    make_service: Callable[..., Service],
-) -> None:
+def test_a_worker_whose_broker_is_frozen_stops_politely_within_30_seconds(make_service: Callable[..., Service]) -> None:
     service = make_service().start()
     job_id = training(service, max_epochs=1000)
     with service.redis() as redis:
         redis.execute_command("CLIENT", "PAUSE", "100000", "ALL")
-    queued = imports.post(service, 5, seconds=ANSWER_SECONDS)
-    until(lambda: all(job.rung_at for job in imports.jobs(service, queued)), 30, "the sweep rings in vain")
-    since = time.monotonic()
+    queued = imports.post(service, 20, seconds=ANSWER_SECONDS)
+    service.end("api", signal.SIGKILL)
+    until(lambda: all(job.rung_at for job in imports.jobs(service, queued)), 30, "the worker's sweep rings in vain")
     service.end("worker", seconds=30)
-    assert time.monotonic() - since < 30
     given_back = row(service, job_id)
     assert (given_back.state, given_back.attempt) == ("queued", 0)
 

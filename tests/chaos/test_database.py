@@ -1,8 +1,8 @@
 """The database may be locked, restarted, or judged by a worker whose own clock is wrong (rows 16, 17, 27, 28)."""
 
-import signal
 import sqlite3
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.sql.elements import ColumnElement
 
 from models_store import leases
 from models_store.database.engine import Database, now
@@ -81,3 +82,134 @@ def test_a_child_that_cannot_renew_stops_itself_at_the_end_of_its_lease_and_its_
     job = service.finished(job_id)
     assert job["status"] == "succeeded", job["error"]
     assert len(service.client.get("/models").json()["data"]) == 1
+
+
+def on_postgresql(make_service: Callable[..., Service], server: postgresql.Server, **env: str) -> Service:
+    """An installation, not started, with a database of its own on the server."""
+    return make_service(database_url=server.create(f"chaos_{uuid.uuid4().hex}"), **env)
+
+
+def restart(service: Service, server: postgresql.Server) -> None:
+    """Stop PostgreSQL as a crash does, see the API say so, and start it again."""
+    server.stop()
+    try:
+        answer = service.client.get("/datasets")
+        assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
+        answer = service.client.post("/datasets", files={"file": ("a.csv", imports.content(99))})
+        assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
+    finally:
+        server.start()
+
+
+def test_api_and_worker_reconnect_to_a_restarted_postgresql(
+    make_service: Callable[..., Service], postgresql_server: postgresql.Server
+) -> None:
+    service = on_postgresql(make_service, postgresql_server).start()
+    before = imports.post(service, 3)
+    restart(service, postgresql_server)
+    imports.done(service, before + imports.post(service, 1), SETTLED_SECONDS)
+
+
+@pytest.mark.slow
+def test_a_job_that_trains_while_postgresql_is_restarted_publishes_one_model(
+    make_service: Callable[..., Service], postgresql_server: postgresql.Server
+) -> None:
+    service = on_postgresql(make_service, postgresql_server, FINETUNED_CHECKPOINT_INTERVAL_SECONDS="0.2").start()
+    job_id = training(service, max_epochs=400)
+    restart(service, postgresql_server)
+    job = service.finished(job_id)
+    assert (job["status"], job["attempt"]) == ("succeeded", 1), job["error"]
+    assert len(service.client.get("/models").json()["data"]) == 1
+
+
+def faked_clock(offset: str) -> dict[str, str]:
+    """The environment of a process whose wall clock is wrong; time that has passed is still told right."""
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+    if library is None:
+        missing("faketime")
+    return {"LD_PRELOAD": str(library), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
+def start_worker_with_clock(service: Service, name: str, offset: str) -> None:
+    """Start a worker that lives in another hour."""
+    right = dict(service.env)
+    service.env |= faked_clock(offset)
+    service.start_worker(name)
+    service.env.clear()
+    service.env |= right
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("offset", ["+1h", "-1h"])
+def test_a_worker_whose_clock_is_an_hour_wrong_neither_loses_its_job_nor_takes_anothers(
+    offset: str, make_service: Callable[..., Service], postgresql_server: postgresql.Server
+) -> None:
+    service = on_postgresql(make_service, postgresql_server).start()
+    theirs = training(service, max_epochs=1000)
+    start_worker_with_clock(service, "wrong", offset)
+    mine = service.post_job(service.job(theirs)["dataset"], SQUEEZENET, weights=None, training={"max_epochs": 1000})
+    until(lambda: _held_for(service, mine) > 1.5 * leases.LEASE_SECONDS, 120, "both jobs outlived a lease")
+    wrong = psutil.Process(service.pid("wrong"))
+    assert sorted(child in wrong.children(recursive=True) for child in service.job_processes()) == [False, True]
+    for job_id in (theirs, mine):
+        assert (row(service, job_id).state, row(service, job_id).fence) == ("running", 1)
+        service.client.post(f"/jobs/{job_id}/cancel")
+    imports.done_once(service, imports.post(service, 5), SETTLED_SECONDS)
+
+
+def _held_for(service: Service, job_id: str) -> float:
+    """Seconds by the database's clock since the job's first claim."""
+    database = Database(service.database_url)
+    try:
+        with database.read() as session:
+            return session.scalar(select(now() - JobRow.started_at).where(JobRow.id == job_id)) or 0.0
+    finally:
+        database.close()
+
+
+def claim_all(service: Service, datasets: list[str]) -> None:
+    """Claim every import as a worker would that then lost its power; nobody has noticed yet."""
+    database = Database(service.database_url)
+    try:
+        assert all(leases.claim(database, "light", "dead") for _ in datasets)
+        _set_leases(database, now() + 1000)
+    finally:
+        database.close()
+
+
+def expire_all(service: Service) -> None:
+    """All leases have run out at this moment."""
+    database = Database(service.database_url)
+    try:
+        _set_leases(database, now() - 1)
+    finally:
+        database.close()
+
+
+def _set_leases(database: Database, until: ColumnElement[float]) -> None:
+    with database.write() as session:
+        session.execute(update(JobRow).where(JobRow.state == "running").values(lease_until=until))
+
+
+def test_many_sweeps_at_once_requeue_each_dead_attempt_once(
+    make_service: Callable[..., Service], database_url: str
+) -> None:
+    service = make_service(database_url=database_url)
+    service.start_broker()
+    service.migrate()
+    service.start_api()
+    datasets = imports.post(service, 10)
+    claim_all(service, datasets)
+    twin = Service(service.folder, database_url=database_url)
+    try:
+        twin.start_api()
+        service.start_worker("one")
+        service.start_worker("other")
+        until(lambda: len(service.client.get("/workers").json()["data"]) == 4, 60, "four lanes live")
+        expire_all(service)
+        rows = imports.done(service, datasets, 2 * SETTLED_SECONDS)
+    finally:
+        twin.stop()
+    assert [(job.attempt, job.fence) for job in rows] == [(2, 2)] * 10
+    again = ["queued", "running", *imports.ONCE]
+    assert [imports.statuses(service, job.id) for job in rows] == [again] * 10

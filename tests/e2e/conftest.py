@@ -10,6 +10,8 @@ from tests.e2e.service import Service
 
 MINILM = "hf/sentence-transformers/all-MiniLM-L6-v2"
 LITE0 = "timm/tf_efficientnet_lite0"
+PICTURES = {"max_epochs": 20, "batch_size": 8, "head_lr": 0.01}
+SENTENCES = {"max_epochs": 8, "batch_size": 8}
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def sentences(service: Service) -> str:
 @pytest.fixture(scope="session")
 def picture_model(service: Service, pictures: str) -> str:
     """A model that tells the pictures apart, on a frozen backbone."""
-    job = service.finished(service.post_job(pictures, LITE0, strategy="freeze", training={"max_epochs": 5}))
+    job = service.finished(service.post_job(pictures, LITE0, strategy="freeze", training=PICTURES))
     assert job["status"] == "succeeded", job["error"]
     return str(job["model"])
 
@@ -62,7 +64,7 @@ def picture_model(service: Service, pictures: str) -> str:
 @pytest.fixture(scope="session")
 def sentence_model(service: Service, sentences: str) -> str:
     """A model that tells the sentences apart, on a frozen backbone."""
-    job = service.finished(service.post_job(sentences, MINILM, strategy="freeze", training={"max_epochs": 8}))
+    job = service.finished(service.post_job(sentences, MINILM, strategy="freeze", training=SENTENCES))
     assert job["status"] == "succeeded", job["error"]
     return str(job["model"])
 

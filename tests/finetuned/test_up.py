@@ -44,7 +44,8 @@ class _Up:
 
     def family(self) -> list[Any]:
         """Every process below it."""
-        return psutil.Process(self.process.pid).children(recursive=True)
+        found: list[Any] = psutil.Process(self.process.pid).children(recursive=True)
+        return found
 
     def part(self, words: str) -> Any:
         """The child that was started with these words, or ``None``."""

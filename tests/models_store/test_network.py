@@ -91,6 +91,12 @@ def test_no_graph_is_kept_through_a_frozen_backbone(tmp_path: Path) -> None:
     assert model(images()).requires_grad
 
 
+def test_a_frozen_backbone_runs_without_gradients_whatever_its_input(tmp_path: Path) -> None:
+    model = network(image_backbone(tmp_path))
+    model.freeze_backbone()
+    assert not model.features({"pixels": images()["pixels"].requires_grad_()}).requires_grad
+
+
 def test_a_backbone_that_comes_in_eval_mode_trains_in_training_mode(tmp_path: Path) -> None:
     backbone = text_backbone(tmp_path)
     assert not backbone.module.training

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import CheckpointIO
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -84,10 +85,11 @@ def _intact(entry: Json) -> bool:
     return path.is_file() and sha256_file(path) == entry["sha256"]
 
 
-class Checkpoints(pl.Callback):
+class Checkpoints(Checkpoint):
     """Saves when ``checkpoint_interval_seconds`` passed, when the worker is being stopped, and at the training's end.
 
-    Must be the last callback, so that the others' state of the same moment is saved. Also keeps the best weights.
+    As Lightning runs a ``Checkpoint`` after all other callbacks, their state of the same moment is saved.
+    Also keeps the best weights.
 
     Args:
         monitor: ``val_loss`` (lower is better) or ``val_accuracy`` (higher is better).

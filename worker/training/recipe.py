@@ -209,7 +209,6 @@ def _trainer(attempt: Attempt, spec: JobSpec, callbacks: list[pl.Callback], accu
         callbacks=callbacks,
         plugins=[AtomicCheckpointIO()],
         logger=False,
-        enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,

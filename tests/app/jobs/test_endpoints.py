@@ -271,3 +271,19 @@ def test_a_broker_that_is_down_does_not_delay_the_answer(settings: AppSettings) 
         started = time.monotonic()
         job(client, upload_texts(client))
         assert time.monotonic() - started < 2
+
+
+def test_a_locked_database_is_a_503_that_says_when_to_come_back(service: Running, client: httpx.Client) -> None:
+    body = {"dataset": upload_texts(client), **BODY}
+    with service.database.write() as session:
+        session.connection()  # the transaction begins here
+        answer = client.post("/jobs", json=body)
+    assert_problem(answer, 503, "database_unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+    assert client.post("/jobs", json=body).status_code == 202
+
+
+@pytest.mark.parametrize("field", ["dataset", "name"])
+def test_a_nul_that_no_database_takes_is_refused(client: httpx.Client, field: str) -> None:
+    answer = client.post("/jobs", json={"dataset": "ds_1", **BODY, field: "a\0b"})
+    assert_problem(answer, 422, "validation_error")

@@ -2,6 +2,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import select
 
 from app.settings import AppSettings
@@ -64,8 +65,11 @@ def test_only_admins_may(service: Running, method: str, path: str) -> None:
         assert_problem(ann.request(method, path, json={"owner": "x"}), 403, "admin_only")
 
 
-def test_a_first_admin_key_is_printed_once(settings: AppSettings, capfd: pytest.CaptureFixture[str]) -> None:
-    keyless = settings.model_copy(update={"api_key": None})
+@pytest.mark.parametrize("unset", [None, SecretStr("")])
+def test_a_first_admin_key_is_printed_once(
+    settings: AppSettings, capfd: pytest.CaptureFixture[str], unset: SecretStr | None
+) -> None:
+    keyless = settings.model_copy(update={"api_key": unset})
     with running(keyless) as service:
         line = next(line for line in capfd.readouterr().err.splitlines() if line.startswith("Admin API key"))
         with service.client(line.rpartition(" ")[2]) as client:

@@ -10,6 +10,7 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping
 from torch import Tensor, nn
 
+from models_store import jobs
 from models_store.backbones.family import Batch
 from models_store.database.engine import Database
 from models_store.database.migrate import migrate
@@ -46,10 +47,10 @@ class Dropping(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(8, 3))
+        self.dropout, self.linear = nn.Dropout(0.3), nn.Linear(8, 3)
 
     def forward(self, batch: Batch) -> Tensor:
-        logits: Tensor = self.head(batch["features"])
+        logits: Tensor = self.linear(self.dropout(batch["features"]))
         return logits
 
 
@@ -63,26 +64,25 @@ def attempt(tmp_path: Path) -> Iterator[Attempt]:
     database.close()
 
 
-def train(attempt: Attempt, cut_after: int | None = None, **more: Any) -> dict[str, Tensor]:
+def train(attempt: Attempt, cut_after: int | None = None, patience: int = 99, rate: float = 0.05) -> dict[str, Tensor]:
     """One process's share of a training; gives the best weights at its end."""
     pl.seed_everything(7, verbose=False)
     features = torch.randn(ITEMS, 8, generator=torch.Generator().manual_seed(1))
     rows = FeatureRows(features, torch.arange(ITEMS) % 3)
-    training = Training(max_epochs=EPOCHS, batch_size=BATCH, head_lr=0.05, **more)
+    training = Training(max_epochs=EPOCHS, batch_size=BATCH, head_lr=rate)
     model = Dropping()
-    module = Finetuner(model, [{"name": "head", "params": list(model.parameters()), "lr": 0.05}], training, 3, None)
+    module = Finetuner(model, [{"name": "head", "params": list(model.parameters()), "lr": rate}], training, 3, None)
     resumed = newest_intact(attempt)
     loader = Loader(ITEMS, rows, BATCH, seed=7)
     checkpoints = Checkpoints(attempt, loader, "val_loss", resumed, halvings=0)
     cut = [CutAfter(cut_after)] if cut_after is not None else []
-    stop = EarlyStopping("val_loss", patience=99)
+    stop = EarlyStopping("val_loss", patience=patience)
     trainer = pl.Trainer(
         max_epochs=EPOCHS,
         accelerator="cpu",
         callbacks=[Reporter(attempt, loader, checkpoints, 0.0), stop, checkpoints, *cut],
         plugins=[AtomicCheckpointIO()],
         logger=False,
-        enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
@@ -92,8 +92,9 @@ def train(attempt: Attempt, cut_after: int | None = None, **more: Any) -> dict[s
     if resumed is None or not resumed["finished"]:
         path = resumed["path"] if resumed else None
         trainer.fit(module, loader, Loader(ITEMS, rows, BATCH), ckpt_path=path, weights_only=True)
+    last = model.linear.weight.detach().clone()
     checkpoints.load_best(module)
-    return {**module.model.state_dict(), "last": model.head[1].weight.detach().clone()}
+    return {**model.state_dict(), "last": last}
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +113,29 @@ def test_cut_off_after_any_step(step: int, attempt: Attempt, expected: dict[str,
         train(attempt, cut_after=step)
     resumed = train(attempt)
     assert all(torch.equal(resumed[name], expected[name]) for name in expected)
+
+
+def test_a_training_that_was_stopped_early_is_not_continued(attempt: Attempt) -> None:
+    train(attempt, patience=1, rate=1e-12)
+    stopped = newest_intact(attempt)
+    assert stopped is not None
+    assert (stopped["epoch"], stopped["finished"]) == (1, True)
+    train(attempt, patience=1, rate=1e-12)
+    assert newest_intact(attempt) == stopped
+
+
+def test_every_epoch_is_told_also_when_several_take_less_than_a_second(attempt: Attempt) -> None:
+    train(attempt)
+    with attempt.database.read() as session:
+        told = [epoch["epoch"] for epoch in jobs.epochs(session, attempt.claim.job_id)]
+    assert told == list(range(EPOCHS))
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(attempt: Attempt) -> None:
+    train(attempt)
+    newest, before = (attempt.row().checkpoint or {})["kept"]
+    path = Path(newest["path"])
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    assert newest_intact(attempt) == before
+    with attempt.database.read() as session:
+        assert "damaged" in str([event.data for event in jobs.events(session, attempt.claim.job_id)[0]])
