@@ -53,7 +53,7 @@ bench: setup
 	$(BIN)/python -m bench
 
 chaos: setup
-	$(BIN)/python -m pytest -m slow tests/e2e $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m '' tests/chaos $(PYTEST_ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.service import Service
+from tests.e2e.service import Service, until
 from worker.bell import Bell
 
 WAITING = 100
@@ -55,9 +55,11 @@ def test_a_bell_rings_again_some_seconds_after_the_broker_came_back(tmp_path: Pa
     try:
         service.start_broker()
         with service.redis() as redis:
-            deadline = time.monotonic() + 15
-            while not redis.llen("light") and time.monotonic() < deadline:
+
+            def rung() -> int:
                 bell.ring("job_2", "light")
-            assert redis.llen("light") == 1
+                return int(redis.llen("light"))
+
+            assert until(rung, 15, "the bell rings") == 1
     finally:
         service.stop()
