@@ -48,6 +48,7 @@ class Outcome:
     exercise: Exercise
     dataset: Json
     job: Json
+    model: Json
 
 
 class DemoError(Exception):
@@ -112,7 +113,7 @@ def _do(client: Client, exercise: Exercise, folder: Path) -> Outcome:
     with job_progress() as progress:
         job = client.wait_job(job["id"], JobBar(progress, exercise.title).update)
     _require(job, "succeeded")
-    return Outcome(exercise, dataset, job)
+    return Outcome(exercise, dataset, job, client.model(job["model"]))
 
 
 def _require(found: Json, status: str) -> None:
@@ -125,7 +126,7 @@ def _predict(client: Client, outcome: Outcome) -> None:
     labels = [entry["label"] for entry in outcome.dataset["classes"]][:_SHOWN]
     items = [next(client.dataset_items(outcome.dataset["id"], label=label, split="validation")) for label in labels]
     inputs = [item.get("text") or client.dataset_item_content(outcome.dataset["id"], item["id"]) for item in items]
-    predictions = client.predict(outcome.job["model"], inputs)
+    predictions = client.predict(outcome.model["id"], inputs)
     shown = [digits.picture(content) if isinstance(content, bytes) else content for content in inputs]
     answers = [_answer(item, prediction) for item, prediction in zip(items, predictions, strict=True)]
     blocks = [Text(f"{picture}\n{answer}\n") for picture, answer in zip(shown, answers, strict=True)]
@@ -157,8 +158,8 @@ def _facts(outcome: Outcome) -> dict[str, str]:
         "training examples": str(splits["train"]),
         "validation examples": str(splits["validation"]),
         "seconds": f"{_seconds(job):.1f}",
-        "val accuracy": f"{job['best']['val_accuracy']:.3f}",
-        "model": job["model"],
+        "val accuracy": f"{outcome.model['metrics']['val_accuracy']:.3f}",
+        "model": outcome.model["id"],
     }
 
 

@@ -1,8 +1,8 @@
 """``python -m worker``: one process a lane, a heartbeat, and the sweep. Ends them all when it is told to stop."""
 
 import os
+import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +18,7 @@ from models_store.sweep import INTERVAL_SECONDS, sweep
 from worker.bell import Bell
 from worker.celery_app import TASKS
 from worker.settings import WorkerSettings
+from worker.tasks import worker_id
 
 _log = structlog.get_logger()
 _STOP_SECONDS = 30.0
@@ -36,11 +37,22 @@ def main() -> None:
     _Launcher(settings).run(stop)
 
 
+def device() -> str:
+    """What this worker trains on, told without loading torch: the GPUs' names, or ``cpu``."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return "cpu"
+    query = [program, "--query-gpu=name", "--format=csv,noheader"]
+    answer = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
+    names = [line.strip() for line in answer.stdout.splitlines() if line.strip()]
+    return ", ".join(names)[:200] if answer.returncode == 0 and names else "cpu"
+
+
 class _Launcher:
     def __init__(self, settings: WorkerSettings) -> None:
         self._database = Database(settings.resolved_database_url)
         self._bell = Bell(settings.redis_url)
-        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        self._device = device()
         self._lanes: dict[str, subprocess.Popen[bytes]] = {}
 
     def run(self, stop: threading.Event) -> None:
@@ -63,7 +75,7 @@ class _Launcher:
     def _tick(self) -> None:
         try:
             for lane in TASKS:
-                workers.seen(self._database, f"{self._name}:{lane}", lane, "cpu")
+                workers.seen(self._database, worker_id(os.getpid(), lane), lane, self._device)
             sweep(self._database, self._bell.ring)
         except UnavailableError as error:
             _log.warning("sweep_skipped", reason=error.message)
@@ -82,7 +94,7 @@ class _Launcher:
     def _farewell(self) -> None:
         try:
             for lane in TASKS:
-                workers.gone(self._database, f"{self._name}:{lane}")
+                workers.gone(self._database, worker_id(os.getpid(), lane))
         except UnavailableError as error:
             _log.warning("farewell_skipped", reason=error.message)
         self._database.close()

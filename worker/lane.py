@@ -10,7 +10,7 @@ from celery import signals
 from worker.celery_app import make_celery
 from worker.parent import die_with_parent
 from worker.settings import WorkerSettings
-from worker.tasks import register
+from worker.tasks import register, worker_id
 
 
 def main(lane: str, parent_pid: int) -> None:
@@ -19,7 +19,7 @@ def main(lane: str, parent_pid: int) -> None:
     settings = WorkerSettings()
     celery = make_celery(settings)
     stopping = multiprocessing.get_context("fork").Event()
-    register(celery, settings, lane, stopping)
+    register(celery, settings, lane, worker_id(parent_pid, lane), stopping)
 
     def on_shutdown(**_: Any) -> None:
         stopping.set()

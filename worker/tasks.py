@@ -1,6 +1,5 @@
 """The two Celery tasks. Each hears a bell, then works until nothing that it may run is left."""
 
-import os
 import socket
 from multiprocessing.synchronize import Event
 
@@ -13,21 +12,25 @@ from worker.settings import WorkerSettings
 from worker.supervisor import supervise
 
 
-def register(celery: Celery, settings: WorkerSettings, lane: str, stopping: Event) -> None:
+def worker_id(launcher_pid: int, lane: str) -> str:
+    """The name under which a lane is seen alive, and owns leases."""
+    return f"{socket.gethostname()}:{launcher_pid}:{lane}"
+
+
+def register(celery: Celery, settings: WorkerSettings, lane: str, me: str, stopping: Event) -> None:
     """Add the lane's task. The id in the message is only a hint: the oldest job that may run is claimed."""
 
     @celery.task(name=TASKS[lane])  # type: ignore[untyped-decorator]
     def run(_job_id: str) -> None:
         database = Database(settings.resolved_database_url)
         try:
-            drain(database, settings, lane, stopping)
+            drain(database, settings, lane, me, stopping)
         finally:
             database.close()
 
 
-def drain(database: Database, settings: WorkerSettings, lane: str, stopping: Event) -> None:
+def drain(database: Database, settings: WorkerSettings, lane: str, me: str, stopping: Event) -> None:
     """Run claimed jobs one after another until the lane is empty or the worker is being stopped."""
-    me = f"{socket.gethostname()}:{os.getpid()}"
     while not stopping.is_set():
         claim = leases.claim(database, lane, me)
         if claim is None:

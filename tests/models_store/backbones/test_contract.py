@@ -17,7 +17,7 @@ from models_store.preprocessing.protocol import Prepared
 from models_store.trunks import backbone_sha256, trunk_sha256
 from tests.models_store.samples import parameters_equal, photos, tiny_text_model
 
-SAMPLES = {"torchvision": "shufflenet_v2_x0_5", "timm": "test_resnet", "hf": "tiny/bert"}
+SAMPLES = {"torchvision": "shufflenet_v2_x0_5", "timm": "test_resnet", "hf": "tiny/bert", "plugin": "tiny"}
 
 
 @dataclass
