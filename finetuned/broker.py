@@ -27,12 +27,15 @@ _START_SECONDS: Final = 30.0
 class Broker:
     """A server that already answers on the folder's socket is used; else one is started, and ours to stop."""
 
-    def __init__(self, data_dir: Path, environment: dict[str, str], log_dir: Path) -> None:
+    def __init__(
+        self, data_dir: Path, environment: dict[str, str], log_dir: Path, patience: float = _START_SECONDS
+    ) -> None:
         self._dir = data_dir / "valkey"
         self._dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.socket = socket_path(data_dir)
         self._environment = environment
         self._log_dir = log_dir
+        self._patience = patience
         self._lock: BinaryIO | None = None
 
     @property
@@ -60,7 +63,7 @@ class Broker:
         Raises:
             UpError: a server holds the folder and does not answer, or there is no server to run.
         """
-        deadline = time.monotonic() + _START_SECONDS
+        deadline = time.monotonic() + self._patience
         while not self.answers():
             if self._locked():
                 return self._new_child()

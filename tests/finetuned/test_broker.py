@@ -1,6 +1,7 @@
 """The private Valkey: reachable by its owner alone, keeps what it was given, never fights another."""
 
 import os
+import signal
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -93,14 +94,16 @@ def test_server_that_was_killed_is_replaced(data_dir: Path) -> None:
             assert broker.answers()
 
 
-def test_successor_waits_for_a_server_that_is_ending(data_dir: Path) -> None:
+def test_folder_of_a_server_that_neither_answers_nor_ends_is_left_alone(data_dir: Path) -> None:
     """An ending server removes the socket at its very end: it must not be its successor's."""
     with _running(data_dir) as (_first, child):
-        child.terminate()
-        with _running(data_dir) as (broker, _second):
-            child.wait()
-
-            assert broker.answers()
+        assert child.pid is not None
+        os.kill(child.pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(UpError, match="does not answer"):
+                Broker(data_dir, dict(os.environ), data_dir / "logs", patience=0.5).child()
+        finally:
+            os.kill(child.pid, signal.SIGCONT)
 
 
 def test_celery_reads_the_url(data_dir: Path) -> None:
