@@ -1,5 +1,6 @@
 """``python -m worker.child JOB FENCE PARENT``: do the work of one attempt, and turn any end of it into stored data."""
 
+import contextlib
 import errno
 import importlib
 import signal
@@ -50,9 +51,10 @@ def run_to_end(attempt: Attempt, run: Callable[[Attempt], None]) -> int:
     except StoppedPolitelyError:
         _store(lambda: leases.release(attempt.database, attempt.claim))
     except BaseException as error:  # noqa: BLE001 - every failure becomes data
-        traceback.print_exc()
         reason = as_failure(error)
         _store(lambda: leases.fail(attempt.database, attempt.claim, reason))
+        with contextlib.suppress(OSError):  # the log may lie on the disk that is full
+            traceback.print_exc()
         return 1
     finally:
         attempt.end()

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +99,18 @@ class Service:
         self._start("api", [sys.executable, "-m", "app"])
         until(lambda: self._status("/healthz") == 200, 60, "the API answers")
 
-    def start_worker(self, name: str = "worker") -> None:
-        """Start a worker; several names give several workers."""
-        self._start(name, [sys.executable, "-m", "worker"])
+    def start_worker(self, name: str = "worker", mounts: Sequence[str] = ()) -> None:
+        """Start a worker; several names give several workers.
+
+        ``mounts`` are shell commands that change the worker's own view of the file system; see ``inside()``.
+        """
+        worker = [sys.executable, "-m", "worker"]
+        script = " && ".join([*mounts, 'exec "$0" "$@"'])
+        self._start(name, ["unshare", "--map-root-user", "--mount", "sh", "-c", script, *worker] if mounts else worker)
+
+    def inside(self, path: Path) -> Path:
+        """A path as the worker sees it."""
+        return Path(f"/proc/{self.pid('worker')}/root{path}")
 
     def pid(self, part: str) -> int:
         """The process id of a started part."""

@@ -35,7 +35,7 @@ class AtomicCheckpointIO(CheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         """Write the checkpoint so that the name exists only with its whole content."""
         del storage_options
-        with _atomic_file(Path(path)) as file:
+        with _atomic_file(Path(path)) as file, _as_disk_error():
             torch.save(checkpoint, file)
 
     def load_checkpoint(
@@ -67,6 +67,17 @@ def _atomic_file(path: Path) -> Iterator[BinaryIO]:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+@contextlib.contextmanager
+def _as_disk_error() -> Iterator[None]:
+    """torch's writer answers a full disk with a RuntimeError of its own; the reason is the error under it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
 
 
 def newest_intact(attempt: Attempt) -> Json | None:
