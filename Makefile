@@ -7,6 +7,8 @@ STAMP := $(VENV)/.installed
 TEST_PROCESSES ?= 2
 # Threads that spin while the other test process has the core make everything slow.
 TEST_ENV := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
+# --data, --peers and --torch-home: folders outside this project
+BENCH_ARGS ?=
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -52,7 +54,7 @@ lint: setup
 	$(BIN)/lint-imports
 
 bench: setup
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(BENCH_ARGS)
 
 chaos: setup
 	$(TEST_ENV) $(BIN)/python -m pytest -m '' tests/chaos $(PYTEST_ARGS)

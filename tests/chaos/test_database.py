@@ -1,6 +1,9 @@
 """The database may be locked, restarted, or judged by a worker whose own clock is wrong (rows 16, 17, 27, 28)."""
 
+import os
 import sqlite3
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -122,18 +125,33 @@ def test_a_job_that_trains_while_postgresql_is_restarted_publishes_one_model(
     assert len(service.client.get("/models").json()["data"]) == 1
 
 
-def faked_clock(offset: str) -> dict[str, str]:
-    """The environment of a process whose wall clock is wrong; time that has passed is still told right."""
+SLEEP_BY_SELECT = """
+import select
+import time
+
+time.sleep = lambda seconds: select.select([], [], [], seconds) and None
+"""
+"""Under libfaketime 0.9 Python's own sleep, a clock_nanosleep on the monotonic clock, fails as an invalid argument."""
+
+
+def faked_clock(folder: Path, offset: str) -> dict[str, str]:
+    """The environment of a process whose wall clock is wrong; how much time has passed is still told right."""
     library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
     if library is None:
         missing("faketime")
-    return {"LD_PRELOAD": str(library), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    (folder / "sitecustomize.py").write_text(SLEEP_BY_SELECT)
+    faked = {"LD_PRELOAD": str(library), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    return {**faked, "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)}
 
 
 def start_worker_with_clock(service: Service, name: str, offset: str) -> None:
     """Start a worker that lives in another hour."""
     right = dict(service.env)
-    service.env |= faked_clock(offset)
+    service.env |= faked_clock(service.folder, offset)
+    told = subprocess.run(
+        [sys.executable, "-c", "import time; print(time.time())"], env=service.env, capture_output=True
+    )
+    assert abs(float(told.stdout) - time.time()) == pytest.approx(3600, abs=30)
     service.start_worker(name)
     service.env.clear()
     service.env |= right
