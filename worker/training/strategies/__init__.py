@@ -3,7 +3,6 @@
 from typing import Any, Final, Protocol
 
 from models_store.network import Network
-
 from models_store.spec import Training
 from worker.training.strategies import freeze, full
 

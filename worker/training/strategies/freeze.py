@@ -3,7 +3,6 @@
 from typing import Any
 
 from models_store.network import Network
-
 from models_store.spec import Training
 
 CACHES_FEATURES = True
