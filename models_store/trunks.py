@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import torch
@@ -44,6 +45,7 @@ def put(store_dir: Path, module: nn.Module, architecture: Architecture) -> str:
     sha256 = trunk_sha256(module, architecture)
     final = directory(store_dir, sha256)
     if final.is_dir():
+        os.utime(final)  # a trunk that is about to be used again is not tidied away
         return sha256
     with temporary_directory_beside(final) as temporary:
         # clones, because safetensors refuses tensors that share memory (tied weights do)

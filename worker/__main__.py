@@ -15,6 +15,7 @@ from models_store import workers
 from models_store.database.engine import Database
 from models_store.errors import UnavailableError
 from models_store.sweep import INTERVAL_SECONDS, sweep
+from models_store.tidy import tidy
 from worker.bell import Bell
 from worker.celery_app import TASKS
 from worker.settings import WorkerSettings
@@ -22,6 +23,7 @@ from worker.tasks import worker_id
 
 _log = structlog.get_logger()
 _STOP_SECONDS = 30.0
+TIDY_SECONDS = 600.0
 
 
 def main() -> None:
@@ -53,6 +55,8 @@ class _Launcher:
         self._database = Database(settings.resolved_database_url)
         self._bell = Bell(settings.redis_url)
         self._device = device()
+        self._settings = settings
+        self._tidy_at = 0.0
         self._lanes: dict[str, subprocess.Popen[bytes]] = {}
 
     def run(self, stop: threading.Event) -> None:
@@ -77,6 +81,9 @@ class _Launcher:
             for lane in TASKS:
                 workers.seen(self._database, worker_id(os.getpid(), lane), lane, self._device)
             sweep(self._database, self._bell.ring)
+            if time.monotonic() > self._tidy_at:
+                self._tidy_at = time.monotonic() + TIDY_SECONDS
+                tidy(self._database, self._settings)
         except UnavailableError as error:
             _log.warning("sweep_skipped", reason=error.message)
 

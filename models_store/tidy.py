@@ -1,0 +1,77 @@
+"""Remove files that no row needs any more: what a crash, a reaped lease or a deleted model has left.
+
+Every rule errs towards keeping: what another process may still be about to name in a row is not touched.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models_store.database.engine import Database
+from models_store.database.tables import JobRow, ModelRow
+from models_store.jobs import TERMINAL
+from models_store.settings import StoreSettings
+
+TRUNK_GRACE_SECONDS: Final = 86_400.0
+"""A trunk that no model stands on may be named by a job that is exporting; using it renews its age."""
+
+
+def tidy(database: Database, settings: StoreSettings) -> list[Path]:
+    """Remove the leftovers; gives what was removed.
+
+    Raises:
+        DatabaseUnavailableError: nothing more was removed.
+    """
+    with database.read() as session:
+        leftovers = [
+            *_scratch(session, settings.scratch_dir),
+            *_models(session, settings.store_dir / "models"),
+            *_trunks(session, settings.store_dir / "trunks"),
+        ]
+    for path in leftovers:
+        shutil.rmtree(path, ignore_errors=True)
+    return leftovers
+
+
+def _scratch(session: Session, folder: Path) -> Iterator[Path]:
+    """Files of attempts at jobs that have ended."""
+    return (path for path in _folders(folder) if _ended(session, path.name))
+
+
+def _models(session: Session, folder: Path) -> Iterator[Path]:
+    """Bundles that were never published, or whose deletion was cut off."""
+    for path in _folders(folder):
+        # In this order: once a job is seen to have ended, the model that it may have published is seen too.
+        if _ended(session, _job_of(path)) and session.get(ModelRow, path.name) is None:
+            yield path
+
+
+def _trunks(session: Session, folder: Path) -> Iterator[Path]:
+    """Trunks that no model stands on, and none did lately."""
+    for path in _folders(folder):
+        old = time.time() - path.stat().st_mtime > TRUNK_GRACE_SECONDS
+        if old and session.scalar(select(ModelRow.id).where(ModelRow.trunk == path.name).limit(1)) is None:
+            yield path
+
+
+def _ended(session: Session, job_id: str) -> bool:
+    row = session.get(JobRow, job_id)
+    return row is None or row.state in TERMINAL
+
+
+def _job_of(bundle: Path) -> str:
+    try:
+        return str(json.loads((bundle / "card.json").read_bytes())["job"])
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
+def _folders(folder: Path) -> Iterator[Path]:
+    if folder.is_dir():
+        yield from (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
