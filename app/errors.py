@@ -147,12 +147,18 @@ def _on_domain_error(request: Request, error: Exception) -> Response:
 
 def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - Starlette dispatches by type
-    found = [{"loc": list(item["loc"]), "msg": item["msg"]} for item in error.errors()]
+    found = [{"loc": list(item["loc"]), "msg": _said(item)} for item in error.errors()]
     mine = request_id(request.scope)
     if any(item["type"] == "json_invalid" for item in error.errors()):
         return problem(400, "malformed_json", "The body is not JSON. Send valid JSON.", request_id=mine, errors=found)
     where = "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in found[:3])
     return problem(422, "validation_error", f"{where}. Correct the fields in `errors`.", request_id=mine, errors=found)
+
+
+def _said(item: Mapping[str, Any]) -> str:
+    if item["type"] == "extra_forbidden":
+        return "There is no such field. Leave it out, or correct its name."
+    return str(item["msg"])
 
 
 def _on_framework_error(routes: Sequence[Route], request: Request, error: Exception) -> Response:

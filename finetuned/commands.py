@@ -58,7 +58,7 @@ def predict(
     """Classify texts or images, whichever the model is for."""
     with Client() as client:
         images = client.model(model)["task"] == "image-classification"
-        items: list[Input] = [Path(item) if images else item for item in inputs]
+        items: list[Input] = [_existing(item) if images else item for item in inputs]
         predictions = client.predict(model, items, top_k=top_k, logits=logits)
     if as_json:
         show_json(predictions)
@@ -66,6 +66,13 @@ def predict(
         show_table(("input", "label", "score"), map(_prediction_row, inputs, predictions))
     if any("error" in prediction for prediction in predictions):
         raise typer.Exit(1)
+
+
+def _existing(name: str) -> Path:
+    path = Path(name)
+    if not path.is_file():
+        raise typer.BadParameter(f"There is no file {name}. This model classifies images: name image files.")
+    return path
 
 
 def _prediction_row(item: str, prediction: Json) -> tuple[object, ...]:

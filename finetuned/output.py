@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 Json = dict[str, Any]
@@ -20,7 +20,11 @@ def show_json(value: object) -> None:
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """One line an entry. Names come from users, so nothing in them is markup."""
-    table = Table(*columns, box=None, pad_edge=False)
+    first, *others = columns
+    # The first column is what is copied into the next command: it is never cut.
+    table = Table(
+        Column(first, no_wrap=True, min_width=34 if first == "id" else None), *others, box=None, pad_edge=False
+    )
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row))
     Console().print(table)

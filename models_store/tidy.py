@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -48,28 +48,34 @@ def _models(session: Session, folder: Path) -> Iterator[Path]:
     """Bundles that were never published, or whose deletion was cut off."""
     for path in _folders(folder):
         # In this order: once a job is seen to have ended, the model that it may have published is seen too.
-        if _ended(session, _job_of(path)) and session.get(ModelRow, path.name) is None:
+        if _ended(session, str(_card(path).get("job"))) and session.get(ModelRow, path.name) is None:
             yield path
 
 
 def _trunks(session: Session, folder: Path) -> Iterator[Path]:
     """Trunks that no model stands on, and none did lately."""
+    needed = {_card(bundle).get("trunk") for bundle in _folders(folder.parent / "models")}
+    if None in needed:
+        return  # a bundle that does not tell its trunk may stand on any
     for path in _folders(folder):
         old = time.time() - path.stat().st_mtime > TRUNK_GRACE_SECONDS
-        if old and session.scalar(select(ModelRow.id).where(ModelRow.trunk == path.name).limit(1)) is None:
+        known = select(ModelRow.id).where(ModelRow.trunk == path.name).limit(1)
+        if old and path.name not in needed and session.scalar(known) is None:
             yield path
 
 
 def _ended(session: Session, job_id: str) -> bool:
+    """A job that this database does not know is none of its business: the folder may belong to another one."""
     row = session.get(JobRow, job_id)
-    return row is None or row.state in TERMINAL
+    return row is not None and row.state in TERMINAL
 
 
-def _job_of(bundle: Path) -> str:
+def _card(bundle: Path) -> dict[str, Any]:
     try:
-        return str(json.loads((bundle / "card.json").read_bytes())["job"])
-    except (OSError, ValueError, KeyError):
-        return ""
+        card: dict[str, Any] = json.loads((bundle / "card.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return card
 
 
 def _folders(folder: Path) -> Iterator[Path]:

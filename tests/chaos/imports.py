@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from models_store.database.engine import Database
 from models_store.database.tables import EventRow, JobRow
@@ -35,6 +35,16 @@ def jobs(service: Service, datasets: Iterable[str]) -> list[JobRow]:
         with database.read() as session:
             wanted = JobRow.dataset_id.in_(list(datasets)), JobRow.kind == "import"
             return list(session.scalars(select(JobRow).where(*wanted).order_by(JobRow.id)))
+    finally:
+        database.close()
+
+
+def unring(service: Service, datasets: Iterable[str]) -> None:
+    """As if no message had ever been sent for these imports: the next sweep takes them all at once."""
+    database = Database(service.database_url)
+    try:
+        with database.write() as session:
+            session.execute(update(JobRow).where(JobRow.dataset_id.in_(list(datasets))).values(rung_at=None))
     finally:
         database.close()
 

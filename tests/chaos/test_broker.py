@@ -86,17 +86,17 @@ def test_posts_are_answered_within_3_seconds_while_the_broker_is_down(make_servi
 
 
 def training(service: Service, max_epochs: int) -> str:
-    """A job that trains."""
+    """A job that trains, one or two seconds an epoch."""
     dataset = service.upload("pictures.zip", sets.picture_zip(6))["id"]
     options = {"max_epochs": max_epochs, "early_stopping": None, "batch_size": 4}
-    job_id = service.post_job(dataset, SQUEEZENET, weights=None, strategy="freeze", training=options)
+    job_id = service.post_job(dataset, SQUEEZENET, weights=None, strategy="full", training=options)
     until(lambda: service.job(job_id)["status"] == "running", RECOVERY_SECONDS, "the job runs")
     return job_id
 
 
 def test_a_running_job_finishes_while_the_broker_is_down(make_service: Callable[..., Service]) -> None:
     service = make_service().start()
-    job_id = training(service, max_epochs=20)
+    job_id = training(service, max_epochs=3)
     service.end("broker", signal.SIGKILL)
     job = service.finished(job_id)
     assert (job["status"], job["attempt"], row(service, job_id).fence) == ("succeeded", 1, 1), job["error"]
@@ -131,14 +131,28 @@ def test_a_broker_that_is_frozen_for_30_seconds_makes_no_second_attempt(
     recovered(service, queued + meanwhile, since=time.monotonic())
 
 
+def freeze(service: Service) -> None:
+    """The broker takes what it is sent and answers nothing, for longer than any test."""
+    with service.redis() as redis:
+        redis.execute_command("CLIENT", "PAUSE", "300000", "ALL")
+
+
+def stop(service: Service) -> None:
+    """The broker is gone."""
+    service.end("broker", signal.SIGKILL)
+
+
 @pytest.mark.slow
-def test_a_worker_whose_broker_is_frozen_stops_politely_within_30_seconds(make_service: Callable[..., Service]) -> None:
+@pytest.mark.parametrize("take_away", [freeze, stop])
+def test_a_worker_without_a_broker_stops_politely_within_30_seconds_however_many_jobs_wait(
+    take_away: Callable[[Service], None], make_service: Callable[..., Service]
+) -> None:
     service = make_service().start()
     job_id = training(service, max_epochs=1000)
-    with service.redis() as redis:
-        redis.execute_command("CLIENT", "PAUSE", "100000", "ALL")
+    take_away(service)
     queued = imports.post(service, 20, seconds=ANSWER_SECONDS)
     service.end("api", signal.SIGKILL)
+    imports.unring(service, queued)
     until(lambda: all(job.rung_at for job in imports.jobs(service, queued)), 30, "the worker's sweep rings in vain")
     service.end("worker", seconds=30)
     given_back = row(service, job_id)

@@ -21,7 +21,7 @@ def settings(tmp_path: Path) -> StoreSettings:
 def bundle(settings: StoreSettings, model: str, job: str) -> Path:
     folder = settings.store_dir / "models" / model
     folder.mkdir(parents=True)
-    (folder / "card.json").write_text(json.dumps({"job": job}))
+    (folder / "card.json").write_text(json.dumps({"job": job, "trunk": f"trunk-of-{model}"}))
     return folder
 
 
@@ -77,3 +77,23 @@ def test_only_an_old_trunk_that_no_model_stands_on_goes(database: Database, sett
     assert tidy(database, settings) == [unused]
     assert used.is_dir()
     assert fresh.is_dir()
+
+
+def test_nothing_of_a_folder_that_the_database_does_not_know_is_touched(
+    database: Database, settings: StoreSettings
+) -> None:
+    """As when the database's address is wrong, or an older backup of it was restored."""
+    kept = [
+        bundle(settings, "mdl_unknown", "job_unknown"),
+        trunk(settings, "trunk-of-mdl_unknown", 2 * TRUNK_GRACE_SECONDS),
+        settings.scratch_dir / "job_unknown",
+    ]
+    kept[2].mkdir(parents=True)
+    assert tidy(database, settings) == []
+    assert all(path.is_dir() for path in kept)
+
+
+def test_while_a_bundle_cannot_be_read_no_trunk_goes(database: Database, settings: StoreSettings) -> None:
+    (bundle(settings, "mdl_damaged", "job_x") / "card.json").write_text("{")
+    trunk(settings, "2", 2 * TRUNK_GRACE_SECONDS)
+    assert tidy(database, settings) == []

@@ -116,7 +116,7 @@ class ItemRows:
             if isinstance(one, FinetunedError):
                 raise InvalidError(
                     "dataset_damaged",
-                    f"Item {item.name!r} was imported but cannot be read now ({one.message}) Upload the data set anew.",
+                    f"Item {item.name!r} was imported but cannot be read now: {one.message} Upload the data set anew.",
                 )
             good.append(one)
         return {**self._prepare.collate(good), "label": self.labels[torch.from_numpy(rows)]}
