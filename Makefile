@@ -42,10 +42,10 @@ up: setup
 	$(BIN)/finetuned up
 
 test: setup
-	$(TEST_ENV) $(BIN)/python -m pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
+	$(TEST_ENV) $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS)
 
 test-all: setup
-	$(TEST_ENV) $(BIN)/python -m pytest -n $(TEST_PROCESSES) -m '' $(PYTEST_ARGS)
+	$(TEST_ENV) $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal -m '' $(PYTEST_ARGS)
 
 lint: setup
 	$(BIN)/ruff check .
