@@ -96,6 +96,7 @@ def test_at_any_moment_of_a_short_job(service: Service, pictures: str) -> None:
             assert (answer.status_code, ended["status"]) == (409, "succeeded")
 
 
+@pytest.mark.slow
 def test_a_cancelled_job_cannot_be_cancelled_again(service: Service, pictures: str) -> None:
     job_id = long_job(service, pictures, "freeze")
     cancelled_within_five_seconds(service, job_id)
@@ -103,6 +104,7 @@ def test_a_cancelled_job_cannot_be_cancelled_again(service: Service, pictures: s
     assert (answer.status_code, answer.json()["code"]) == (409, "job_ended")
 
 
+@pytest.mark.slow
 def test_the_worker_takes_the_next_job_after_a_cancellation(service: Service, pictures: str) -> None:
     cancelled_within_five_seconds(service, long_job(service, pictures, "freeze"))
     job = service.post_job(pictures, "plugin/tiny", strategy="freeze", training={"max_epochs": 1})

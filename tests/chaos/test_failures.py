@@ -57,6 +57,7 @@ def test_a_loss_that_is_no_number_ends_the_job_as_diverged(service: Service, pic
     assert "head_lr" in job["error"]["message"]
 
 
+@pytest.mark.slow
 def test_a_hanging_job_ends_as_stalled(service: Service, pictures: str) -> None:
     job = ended(service, pictures, "hanging")
     assert (job["status"], job["error"]["code"]) == ("failed", "stalled")

@@ -56,6 +56,7 @@ def test_a_job_whose_child_is_killed_resumes_within_30_seconds(service: Service)
     assert len(epochs) <= LONG["max_epochs"] + 2, "at most one checkpoint interval was done twice"  # type: ignore[operator]
 
 
+@pytest.mark.slow
 def test_a_job_whose_pool_process_is_killed_resumes_and_leaves_no_orphan(service: Service) -> None:
     job_id = long_job(service)
     (child,) = service.job_processes()
@@ -67,6 +68,7 @@ def test_a_job_whose_pool_process_is_killed_resumes_and_leaves_no_orphan(service
     resumed_and_done(service, job_id, attempts=2)
 
 
+@pytest.mark.slow
 def test_a_job_whose_whole_worker_is_killed_resumes_on_the_next_worker(service: Service) -> None:
     job_id = long_job(service)
     service.kill_tree("worker")

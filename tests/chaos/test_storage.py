@@ -99,6 +99,7 @@ def test_checkpoints_that_were_written_before_the_disk_was_full_stay_valid(tmp_p
     assert int(run.stdout.split()[1]) >= 3
 
 
+@pytest.mark.slow
 def test_a_full_temporary_folder_on_another_device_harms_no_job(service: Service) -> None:
     elsewhere = service.folder / "tmp"
     service.env["TMPDIR"] = str(elsewhere)
@@ -117,6 +118,7 @@ def test_a_read_only_model_directory_fails_the_job_with_that_reason(service: Ser
     assert service.client.get("/models").json()["data"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["truncated", "flipped"])
 def test_a_damaged_checkpoint_is_passed_over_and_the_job_says_so(service: Service, damage: str) -> None:
     service.start_worker()
