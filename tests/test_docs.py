@@ -89,3 +89,11 @@ def test_every_setting_is_documented_with_its_default() -> None:
 def test_every_variable_that_the_source_names_is_documented_and_no_other() -> None:
     named = {name for file in _SOURCES for name in _SETTING.findall(file.read_text("utf-8"))}
     assert {name for name, _ in _rows("settings.md")} == named | set(_defaults())
+
+
+def test_every_test_that_the_table_of_faults_names_is_there() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (_ROOT / "docs" / "faults.md").read_text()))
+    files = (_ROOT / "tests" / "chaos").glob("*.py")
+    there = {name for file in files for name in re.findall(r"def (test_\w+)", file.read_text())}
+    assert named
+    assert named <= there

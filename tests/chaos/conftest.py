@@ -12,7 +12,7 @@ from tests import postgresql
 from tests.chaos.proxy import Proxy
 from tests.e2e.conftest import make_service
 
-__all__ = ["broker_program", "database_url", "make_proxy", "make_service"]
+__all__ = ["broker_program", "installation_database", "make_proxy", "make_service"]
 
 
 def missing(program: str) -> None:
@@ -22,7 +22,7 @@ def missing(program: str) -> None:
     pytest.skip(f"{program} is not installed")
 
 
-@pytest.fixture(params=["valkey", "redis"])
+@pytest.fixture(params=["valkey", pytest.param("redis", marks=pytest.mark.slow)])
 def broker_program(request: pytest.FixtureRequest) -> str:
     """The embedded Valkey, and a real redis-server."""
     if request.param == "valkey":
@@ -34,7 +34,7 @@ def broker_program(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest) -> str:
+def installation_database(request: pytest.FixtureRequest) -> str:
     """What ``make_service`` takes for an empty database of each kind."""
     if request.param == "sqlite":
         return ""

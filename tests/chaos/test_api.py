@@ -104,9 +104,9 @@ def _at_once(post: Callable[[], httpx.Response]) -> list[httpx.Response]:
 
 
 @pytest.fixture
-def crowded(make_service: Callable[..., Service], database_url: str) -> Service:
+def crowded(make_service: Callable[..., Service], installation_database: str) -> Service:
     """An API with a client that has a connection for everybody."""
-    service = make_service(database_url=database_url)
+    service = make_service(database_url=installation_database)
     service.start_broker()
     service.migrate()
     service.start_api()

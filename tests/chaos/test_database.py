@@ -7,17 +7,21 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Barrier
 
 import psutil
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.sql.elements import ColumnElement
 
-from models_store import leases
+from models_store import jobs, leases
 from models_store.database.engine import Database, now
 from models_store.database.tables import JobRow
+from models_store.jobs import NewJob
+from models_store.sweep import sweep
 from tests import postgresql
 from tests.chaos import imports
 from tests.chaos.conftest import missing
@@ -30,6 +34,8 @@ LOCKED_SECONDS = 6
 """SQLite waits 5 s for a lock; then the client has to hear of it."""
 LEASE_END_SECONDS = leases.LEASE_SECONDS + 10
 SETTLED_SECONDS = 60
+DEAD = 20
+SWEEPERS = 6
 
 
 @contextmanager
@@ -214,15 +220,15 @@ def _set_leases(database: Database, until: ColumnElement[float]) -> None:
 
 
 def test_many_sweeps_at_once_requeue_each_dead_attempt_once(
-    make_service: Callable[..., Service], database_url: str
+    make_service: Callable[..., Service], installation_database: str
 ) -> None:
-    service = make_service(database_url=database_url)
+    service = make_service(database_url=installation_database)
     service.start_broker()
     service.migrate()
     service.start_api()
     datasets = imports.post(service, 10)
     claim_all(service, datasets)
-    twin = Service(service.folder, database_url=database_url)
+    twin = Service(service.folder, database_url=installation_database)
     try:
         twin.start_api()
         service.start_worker("one")
@@ -235,3 +241,29 @@ def test_many_sweeps_at_once_requeue_each_dead_attempt_once(
     assert [(job.attempt, job.fence) for job in rows] == [(2, 2)] * 10
     again = ["queued", "running", *imports.ONCE]
     assert [imports.statuses(service, job.id) for job in rows] == [again] * 10
+
+
+def test_sweeps_at_the_same_moment_requeue_each_dead_attempt_once(database: Database, database_url: str) -> None:
+    for number in range(DEAD):
+        jobs.create(database, NewJob(kind=jobs.IMPORT, owner="ann", name="x", dataset_id=f"ds_{number}"))
+    held = [leases.claim(database, "light", "dead") for _ in range(DEAD)]
+    _set_leases(database, now() - 1)
+    together = Barrier(SWEEPERS)
+
+    def sweeps_and_claims(_number: int) -> None:
+        mine = Database(database_url)
+        together.wait()
+        for _ in range(DEAD):
+            sweep(mine, lambda _job_id, _lane: None)
+            leases.claim(mine, "light", "living")
+        mine.close()
+
+    with ThreadPoolExecutor(SWEEPERS) as threads:
+        list(threads.map(sweeps_and_claims, range(SWEEPERS)))
+    again = ["queued", "running", "queued", "running"]
+    for claim in held:
+        assert claim is not None
+        with database.read() as session:
+            events, _ = jobs.events(session, claim.job_id)
+            assert [event.data["status"] for event in events if event.type == "status"] == again
+            assert session.get_one(JobRow, claim.job_id).fence == 2
