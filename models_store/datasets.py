@@ -13,6 +13,7 @@ from models_store import idempotency, ids, jobs
 from models_store.database.engine import Database, now
 from models_store.database.tables import DatasetRow, JobRow, Json
 from models_store.errors import ConflictError, NotFoundError
+from models_store.paging import newest
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,10 @@ def page(
     session: Session, *, owner: str | None, limit: int, after: str | None = None
 ) -> tuple[Sequence[DatasetRow], bool]:
     """The newest data sets after ``after``, and whether there are more."""
-    query = select(DatasetRow).order_by(DatasetRow.id.desc()).limit(limit + 1)
+    query = select(DatasetRow)
     if owner is not None:
         query = query.where(DatasetRow.owner == owner)
-    if after is not None:
-        query = query.where(DatasetRow.id < after)
-    rows = session.scalars(query).all()
-    return rows[:limit], len(rows) > limit
+    return newest(session, query, DatasetRow.id, limit=limit, after=after)
 
 
 def mark_ready(session: Session, dataset_id: str, **columns: Any) -> None:

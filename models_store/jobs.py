@@ -15,6 +15,7 @@ from models_store import idempotency, ids
 from models_store.database.engine import Database, now
 from models_store.database.tables import EpochRow, EventRow, JobRow, Json
 from models_store.errors import ConflictError, NotFoundError
+from models_store.paging import newest
 
 TERMINAL: Final = frozenset({"succeeded", "failed", "cancelled"})
 FINE_TUNE: Final = "fine_tune"
@@ -98,14 +99,11 @@ def page(
     dataset: str | None = None,
 ) -> tuple[Sequence[JobRow], bool]:
     """The newest jobs after ``after``, and whether there are more."""
-    query = select(JobRow).where(JobRow.kind != IMPORT).order_by(JobRow.id.desc()).limit(limit + 1)
+    query = select(JobRow).where(JobRow.kind != IMPORT)
     filters = {JobRow.owner: owner, JobRow.state: status, JobRow.dataset_id: dataset}
     for column, wanted in filters.items():
         query = query.where(column == wanted) if wanted is not None else query
-    if after is not None:
-        query = query.where(JobRow.id < after)
-    rows = session.scalars(query).all()
-    return rows[:limit], len(rows) > limit
+    return newest(session, query, JobRow.id, limit=limit, after=after)
 
 
 def cancel(database: Database, job_id: str, *, owner: str | None) -> JobRow:

@@ -13,6 +13,7 @@ from models_store import ids
 from models_store.database.engine import Database, now
 from models_store.database.tables import KeyRow
 from models_store.errors import NotFoundError, UnauthorizedError
+from models_store.paging import newest
 
 ADMIN: Final = "admin"
 USER: Final = "user"
@@ -76,11 +77,8 @@ def authenticate(database: Database, key: str) -> Caller:
 
 def page(session: Session, *, limit: int, after: str | None = None) -> tuple[Sequence[KeyRow], bool]:
     """The newest keys that are not revoked, and whether there are more."""
-    query = select(KeyRow).where(KeyRow.revoked_at.is_(None)).order_by(KeyRow.id.desc()).limit(limit + 1)
-    if after is not None:
-        query = query.where(KeyRow.id < after)
-    rows = session.scalars(query).all()
-    return rows[:limit], len(rows) > limit
+    query = select(KeyRow).where(KeyRow.revoked_at.is_(None))
+    return newest(session, query, KeyRow.id, limit=limit, after=after)
 
 
 def revoke(database: Database, key_id: str) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from models_store.database.engine import Database, now
 from models_store.database.tables import Json, ModelRow
 from models_store.errors import NotFoundError
+from models_store.paging import newest
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,10 @@ def page(
     session: Session, *, owner: str | None, limit: int, after: str | None = None
 ) -> tuple[Sequence[ModelRow], bool]:
     """The newest models after ``after``, and whether there are more."""
-    query = select(ModelRow).order_by(ModelRow.id.desc()).limit(limit + 1)
+    query = select(ModelRow)
     if owner is not None:
         query = query.where(ModelRow.owner == owner)
-    if after is not None:
-        query = query.where(ModelRow.id < after)
-    rows = session.scalars(query).all()
-    return rows[:limit], len(rows) > limit
+    return newest(session, query, ModelRow.id, limit=limit, after=after)
 
 
 def delete(database: Database, store_dir: Path, model_id: str, *, owner: str | None) -> None:
