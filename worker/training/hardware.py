@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 import torch
 
+from models_store.errors import InvalidError
 from models_store.spec import Training
 
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
@@ -17,7 +18,11 @@ def resolve(training: Training, strategy: str) -> Training:
     """Replace every ``auto`` by what will be used.
 
     ``16-mixed`` or ``bf16-mixed`` where a GPU has it and the whole model trains; a head alone gains nothing from it.
+
+    Raises:
+        InvalidError: ``accelerator_unavailable``, ``devices_unsupported``.
     """
+    _check(training)
     accelerator = training.accelerator
     if accelerator == "auto":
         accelerator = "gpu" if torch.cuda.is_available() else "cpu"
@@ -25,6 +30,19 @@ def resolve(training: Training, strategy: str) -> Training:
     if precision == "auto":
         precision = _precision(accelerator, strategy)
     return training.model_copy(update={"accelerator": accelerator, "precision": precision})
+
+
+def _check(training: Training) -> None:
+    if training.accelerator == "gpu" and not torch.cuda.is_available():
+        raise InvalidError(
+            "accelerator_unavailable",
+            "The worker that took the job has no GPU. Choose accelerator auto or cpu, or start a worker with a GPU.",
+            param="training.accelerator",
+        )
+    if training.devices > 1:
+        raise InvalidError(
+            "devices_unsupported", "A job runs on one device as yet. Leave devices at 1.", param="training.devices"
+        )
 
 
 def _precision(accelerator: str, strategy: str) -> str:
