@@ -65,7 +65,7 @@ def test_features_have_the_width_that_the_architecture_says(sample: Sample) -> N
 
 def test_features_tell_items_apart(sample: Sample) -> None:
     one, other = sample.features(sample.backbone.module)
-    assert not torch.allclose(one, other, atol=1e-5)
+    assert (one - other).norm() > 1e-3 * one.norm()  # relative: with random weights all features may be tiny
 
 
 def test_the_module_comes_in_eval_mode(sample: Sample) -> None:
