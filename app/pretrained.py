@@ -5,7 +5,7 @@ lets Python's import lock make them wait for each other.
 """
 
 from models_store import bundle, trunks
-from models_store.backbones import FAMILIES, catalogue, split_name
+from models_store.backbones import FAMILIES, catalogue, only_task, split_name
 from models_store.backbones.family import Architecture
 from models_store.engines import ENGINES
 from models_store.mirror import Mirror, MirrorEntry
@@ -20,6 +20,7 @@ __all__ = [
     "Predictor",
     "bundle",
     "catalogue",
+    "only_task",
     "split_name",
     "trunks",
 ]

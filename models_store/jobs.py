@@ -20,8 +20,12 @@ from models_store.paging import newest
 TERMINAL: Final = frozenset({"succeeded", "failed", "cancelled"})
 FINE_TUNE: Final = "fine_tune"
 IMPORT: Final = "import"
-LANES: Final = {FINE_TUNE: "training", IMPORT: "light"}
+EVALUATE: Final = "evaluate"
+PREFLIGHT: Final = "preflight"
+LANES: Final = {FINE_TUNE: "training", IMPORT: "light", EVALUATE: "light", PREFLIGHT: "training"}
 """Which lane of a worker runs which kind."""
+INTERNAL: Final = frozenset({IMPORT, PREFLIGHT})
+"""Kinds that nobody sees as jobs: they are part of something else."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ def get(session: Session, job_id: str, *, owner: str | None) -> JobRow:
         NotFoundError: no such job, or somebody else's.
     """
     row = session.get(JobRow, job_id)
-    if row is None or (owner is not None and row.owner != owner) or row.kind == IMPORT:
+    if row is None or (owner is not None and row.owner != owner) or row.kind in INTERNAL:
         raise NotFoundError("job_not_found", f"There is no job {job_id!r}. List yours with GET /jobs.")
     return row
 
@@ -99,7 +103,7 @@ def page(
     dataset: str | None = None,
 ) -> tuple[Sequence[JobRow], bool]:
     """The newest jobs after ``after``, and whether there are more."""
-    query = select(JobRow).where(JobRow.kind != IMPORT)
+    query = select(JobRow).where(JobRow.kind.not_in(INTERNAL))
     filters = {JobRow.owner: owner, JobRow.state: status, JobRow.dataset_id: dataset}
     for column, wanted in filters.items():
         query = query.where(column == wanted) if wanted is not None else query

@@ -34,6 +34,7 @@ class Mirror:
     """``<store_dir>/weights/``: an entry is a backbone and a weights name, which decides the preprocessing too."""
 
     def __init__(self, store_dir: Path) -> None:
+        self.store_dir = store_dir
         self._root = store_dir / "weights"
 
     def add(self, backbone: str, weights: str, source: Path) -> MirrorEntry:

@@ -10,7 +10,7 @@ Rate = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 MetadataKey = Annotated[str, StringConstraints(max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(max_length=512)]
-Strategy = Literal["auto", "freeze", "full"]
+Strategy = Literal["auto", "freeze", "full", "gradual", "lora"]
 
 
 class _Closed(BaseModel):
@@ -24,19 +24,35 @@ class EarlyStopping(_Closed):
     patience: int = Field(3, ge=1, le=1000)
 
 
+class Lora(_Closed):
+    """Low-rank adapters on a text backbone (Hu et al. 2021): rank, scale (``alpha / r``) and dropout on their input."""
+
+    r: int = Field(8, ge=1, le=256)
+    alpha: float = Field(16.0, gt=0, le=4096, allow_inf_nan=False)
+    dropout: Fraction = 0.0
+
+
 class Training(_Closed):
     """How the Trainer is set up. Rates are per optimizer step; fractions are of all steps."""
 
     max_epochs: int = Field(10, ge=1, le=1000)
-    batch_size: int = Field(32, ge=1, le=4096, description="Global batch size, also on several devices.")
+    batch_size: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = Field(
+        32, description="Global batch size, also on several devices; `auto` takes what the device's memory holds."
+    )
     head_lr: Rate = 1e-3
     backbone_lr: Rate = 1e-5
+    layer_decay: float = Field(
+        1.0, gt=0, le=1, description="Factor on backbone_lr from each layer to the one below it; 1 leaves it even."
+    )
     weight_decay: float = Field(0.01, ge=0, le=10, allow_inf_nan=False)
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     scheduler: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_fraction: Fraction = 0.0
     label_smoothing: Fraction = 0.0
     class_weights: Literal["none", "balanced"] = "none"
+    sampling: Literal["shuffled", "balanced"] = Field("shuffled", description="`balanced` draws each class as often.")
+    augmentation: Literal["none", "light", "strong"] = "none"
+    lora: Lora | None = Field(None, description="Of the strategy `lora` alone; its defaults if omitted.")
     early_stopping: EarlyStopping | None = EarlyStopping()
     gradient_clip_val: float | None = Field(1.0, gt=0, allow_inf_nan=False)
     precision: Literal["auto", "32", 32, "16-mixed", "bf16-mixed"] = "auto"
@@ -57,6 +73,9 @@ class JobSpec(_Closed):
 
     dataset: str = Field(max_length=100, pattern=_NO_NUL, examples=["ds_01kaq3v9c0xg2f6n6q1w9zr8ya"])
     backbone: str = Field(max_length=200, examples=["torchvision/resnet50", "timm/tf_efficientnet_lite0"])
+    submodule: str | None = Field(
+        None, max_length=200, pattern=_NO_NUL, description="Part of a checkpoint; the one that fits if omitted."
+    )
     weights: str | None = Field("DEFAULT", max_length=200, description="null for random weights.")
     strategy: Strategy = "auto"
     name: Name | None = None

@@ -62,22 +62,22 @@ def _resolved(spec: JobSpec, dataset: DatasetRow) -> JobSpec:
     family_name, name = pretrained.split_name(spec.backbone)
     family = pretrained.FAMILIES[family_name]
     family.check(name, spec.weights)
-    _check_dataset(spec, dataset, family.task)
+    _check_dataset(spec, dataset, family.tasks)
     weights = spec.weights and family.resolve(name, spec.weights)
     return spec.model_copy(update={"name": spec.name or _name(spec, dataset), "weights": weights})
 
 
-def _check_dataset(spec: JobSpec, dataset: DatasetRow, task: str) -> None:
+def _check_dataset(spec: JobSpec, dataset: DatasetRow, tasks: frozenset[str]) -> None:
     if dataset.status == "failed":
         raise ConflictError(
             "dataset_failed",
             f"The import of data set {dataset.id} failed; see its `error`. Upload a corrected one.",
             param="dataset",
         )
-    if dataset.task is not None and dataset.task != task:
+    if dataset.task is not None and dataset.task not in tasks:
         raise InvalidError(
             "task_mismatch",
-            f"{spec.backbone} is for {task}, the data set is for {dataset.task}. "
+            f"{spec.backbone} is for {' or '.join(sorted(tasks))}, the data set is for {dataset.task}. "
             "Choose a backbone of the data set's task; GET /backbones lists them.",
             param="backbone",
         )

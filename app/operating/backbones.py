@@ -53,7 +53,7 @@ def _all(services: Services) -> list[BackboneInfo]:
     return [
         BackboneInfo(
             backbone=backbone,
-            task=known[backbone].task if backbone in known else pretrained.FAMILIES[backbone.partition("/")[0]].task,
+            task=pretrained.only_task(backbone),
             weights=list(known[backbone].weights) if backbone in known else available[backbone],
             available=available.get(backbone, []),
         )

@@ -27,3 +27,10 @@ def split_name(backbone: str) -> tuple[str, str]:
         message = f"There is no backbone {backbone}. Write its family first: {forms}."
         raise InvalidError("unknown_backbone", message, param="backbone")
     return family, name
+
+
+def only_task(backbone: str) -> str | None:
+    """What a backbone is for, where its family alone tells it."""
+    family, _ = split_name(backbone)
+    tasks = FAMILIES[family].tasks
+    return next(iter(tasks)) if len(tasks) == 1 else None

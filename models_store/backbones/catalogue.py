@@ -11,7 +11,7 @@ from huggingface_hub import constants, try_to_load_from_cache
 from timm.models import get_pretrained_cfg
 from torchvision import models
 
-from models_store.backbones import FAMILIES
+from models_store.backbones import FAMILIES, only_task
 from models_store.backbones.downloads import hub_cache
 
 _TOKENIZERS: Final = ("tokenizer.json", "tokenizer_config.json")
@@ -23,7 +23,7 @@ class Listed:
     """A backbone by its full name, its task, and the concrete names of its weights."""
 
     backbone: str
-    task: str
+    task: str | None
     weights: tuple[str, ...]
 
 
@@ -31,7 +31,7 @@ class Listed:
 def listed() -> tuple[Listed, ...]:
     """Every backbone of the families whose names can be listed, by name; the libraries' lists never change."""
     return tuple(
-        Listed(f"{family}/{name}", FAMILIES[family].task, tuple(FAMILIES[family].weights(name)))
+        Listed(f"{family}/{name}", only_task(f"{family}/{name}"), tuple(FAMILIES[family].weights(name)))
         for family in sorted(FAMILIES)
         for name in sorted(FAMILIES[family].names())
     )

@@ -14,6 +14,8 @@ from models_store.preprocessing.protocol import Preprocessing
 
 Batch = dict[str, torch.Tensor]
 DEFAULT = "DEFAULT"
+IMAGES = "image-classification"
+TEXTS = "text-classification"
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ class Backbone:
 
 
 class LocalWeights(Protocol):
-    """The operator's mirror, as far as a family needs it."""
+    """What this installation holds, as far as a family needs it: the operator's mirror, and the store around it."""
+
+    store_dir: Path
 
     def path(self, backbone: str, weights: str) -> Path | None:
         """Folder of the mirrored files for this backbone and concrete weights name, where there is one."""
@@ -64,7 +68,8 @@ class LocalWeights(Protocol):
 class Family(Protocol):
     """A source of backbones: one file, one line in ``FAMILIES``, and the contract tests run over it."""
 
-    task: str
+    tasks: frozenset[str]
+    """What its backbones can be for; which of these one is for may show only when it is loaded."""
 
     def names(self) -> list[str]:
         """Names that can be listed; empty for a family whose names are an open set."""

@@ -16,7 +16,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
 )
 
-from models_store.backbones.family import DEFAULT, Architecture, Backbone, Batch, LocalWeights, unknown_weights
+from models_store.backbones.family import DEFAULT, TEXTS, Architecture, Backbone, Batch, LocalWeights, unknown_weights
 from models_store.backbones.huggingface_files import find_folder, import_folder
 from models_store.backbones.pooling import POOLINGS, shipped_pooling
 from models_store.errors import InvalidError
@@ -39,7 +39,7 @@ class HuggingFaceText:
     ``last``).
     """
 
-    task = "text-classification"
+    tasks = frozenset({TEXTS})
 
     def names(self) -> list[str]:
         """None: any model of the hub may be named."""
@@ -68,7 +68,7 @@ class HuggingFaceText:
         module = _load_module(folder, random=weights is None)
         preprocessing = _load_preprocessing(folder, module, options.get("max_length"))
         config = {"model": _config_json(module), "pooling": _pooling(folder, module, options.get("pooling"))}
-        draft = Architecture("hf", name, self.task, 0, config)
+        draft = Architecture("hf", name, TEXTS, 0, config)
         width = self._width(module, preprocessing, draft)
         architecture = Architecture(draft.family, name, draft.task, width, config)
         return Backbone(architecture, module, preprocessing, weights and _MAIN)

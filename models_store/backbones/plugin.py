@@ -17,6 +17,7 @@ from torch import nn
 from models_store.backbones.checkpoints import read_checkpoint
 from models_store.backbones.family import (
     DEFAULT,
+    IMAGES,
     Architecture,
     Backbone,
     Batch,
@@ -45,7 +46,7 @@ IMAGENET: Final = ImagePreprocessing(
 class Plugin:
     """What is installed beside the service; the only family whose names are found by scanning."""
 
-    task = "image-classification"
+    tasks = frozenset({IMAGES})
 
     def names(self) -> list[str]:
         """Names of the registered entry points."""
@@ -79,7 +80,7 @@ class Plugin:
             preprocessing = IMAGENET
         with torch.inference_mode():
             features = module(torch.zeros(1, 3, *preprocessing.crop)).flatten(1).shape[1]
-        architecture = Architecture("plugin", name, self.task, features, {})
+        architecture = Architecture("plugin", name, IMAGES, features, {})
         return Backbone(architecture, module, preprocessing, None if weights is None else OWN)
 
     def build(self, architecture: Architecture) -> nn.Module:

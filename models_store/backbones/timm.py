@@ -18,6 +18,7 @@ from models_store.backbones.checkpoints import Checkpoint, read_checkpoint
 from models_store.backbones.downloads import DownloadError, download, from_hugging_face, hub_cache
 from models_store.backbones.family import (
     DEFAULT,
+    IMAGES,
     Architecture,
     Backbone,
     Batch,
@@ -36,7 +37,7 @@ _CROP_MODES: dict[str, CropMode] = {"squash": "squash", "border": "border"}
 class Timm:
     """timm's own modules with pooling and without classifier; a weights name is a pretrained tag, such as ``in1k``."""
 
-    task = "image-classification"
+    tasks = frozenset({IMAGES})
 
     def names(self) -> list[str]:
         """All architectures, without tags."""
@@ -88,7 +89,7 @@ class Timm:
 
 def _trunk(name: str, tag: str) -> tuple[Architecture, nn.Module]:
     known = tag in Timm().weights(name)
-    draft = Architecture("timm", name, Timm.task, 0, {"model": f"{name}.{tag}" if known else name})
+    draft = Architecture("timm", name, IMAGES, 0, {"model": f"{name}.{tag}" if known else name})
     module = _create(draft, num_classes=0)
     width = math.prod(tracing.output_shape(module, (2, *_data_config(module)["input_size"]))[1:])
     return Architecture(draft.family, name, draft.task, width, draft.config), module

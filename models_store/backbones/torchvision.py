@@ -16,6 +16,7 @@ from models_store.backbones.checkpoints import Checkpoint, read_checkpoint
 from models_store.backbones.downloads import DownloadError, download, hub_cache
 from models_store.backbones.family import (
     DEFAULT,
+    IMAGES,
     Architecture,
     Backbone,
     Batch,
@@ -36,7 +37,7 @@ class Torchvision:
     Auxiliary heads are off, and inputs are transformed as with pretrained weights.
     """
 
-    task = "image-classification"
+    tasks = frozenset({IMAGES})
 
     def names(self) -> list[str]:
         """All classification models, without the quantized ones."""
@@ -100,7 +101,7 @@ def _trunk(name: str, preset: models.WeightsEnum) -> tuple[Architecture, nn.Modu
     module = _decapitated(module, classifier)
     width = prod(tracing.output_shape(module, shape)[1:])
     config = {"arguments": arguments, "classifier": classifier}
-    return Architecture("torchvision", name, Torchvision.task, width, config), module
+    return Architecture("torchvision", name, IMAGES, width, config), module
 
 
 def _whole(name: str, arguments: Mapping[str, Any]) -> nn.Module:

@@ -66,7 +66,7 @@ class JobRow(Base):
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     kind: Mapped[str] = mapped_column(String(20))
-    """fine_tune, import"""
+    """fine_tune, import, evaluate, preflight"""
     lane: Mapped[str] = mapped_column(String(10))
     """training (one a device) or light (imports and other short work)"""
     owner: Mapped[str] = mapped_column(String(200))
@@ -144,6 +144,37 @@ class ModelRow(Base):
     backbone: Mapped[str] = mapped_column(String(200))
     trunk: Mapped[str] = mapped_column(String(64), index=True)
     card: Mapped[Json] = mapped_column()
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[float] = mapped_column(Float)
+
+
+class AliasRow(Base):
+    """A name of the owner's for one version of a model, such as ``production``; moved, never copied."""
+
+    __tablename__ = "aliases"
+
+    owner: Mapped[str] = mapped_column(String(200), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    """The model's name."""
+    alias: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"), index=True)
+    moved_at: Mapped[float] = mapped_column(Float)
+
+
+class CheckpointRow(Base):
+    """An uploaded checkpoint, stored as tensors alone; see :mod:`models_store.checkpoints`."""
+
+    __tablename__ = "checkpoints"
+    __table_args__ = (Index("ix_checkpoints_owner", "owner", "id"),)
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(200))
+    name: Mapped[str] = mapped_column(String(200))
+    architecture: Mapped[str] = mapped_column(String(200))
+    """The backbone, as jobs name it, whose keys and shapes fit a part of it."""
+    submodules: Mapped[list[Json]] = mapped_column()
+    """Its parts: name, number of tensors and of values, and whether the architecture fits."""
+    sha256: Mapped[str] = mapped_column(String(64))
     bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[float] = mapped_column(Float)
 

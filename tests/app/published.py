@@ -21,7 +21,7 @@ LABELS = ["ants", "bees", "cats"]
 def publish(service: Running, owner_key: str | None = None, kind: tuple[str, str | None] = IMAGES) -> str:
     """A model of an owner (the admin, if no key is given); gives its id."""
     with service.client(owner_key) if owner_key else service.client() as client:
-        task = FAMILIES[kind[0].partition("/")[0]].task
+        task = "text-classification" if kind is TEXTS else "image-classification"
         dataset = ready_dataset(service, client, task=task)
         body = {"dataset": dataset, "backbone": kind[0], "weights": kind[1]}
         job_id = client.post("/jobs", json=body).json()["id"]

@@ -7,6 +7,7 @@ exactly the batches that an uninterrupted one would have seen.
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from models_store.backbones.family import Batch
+from models_store.database.tables import DatasetRow
 from models_store.errors import FinetunedError, InvalidError
 from models_store.itemset import Item, ItemSet
 from models_store.preprocessing.protocol import Preprocessing
@@ -120,6 +122,16 @@ class ItemRows:
                 )
             good.append(one)
         return {**self._prepare.collate(good), "label": self.labels[torch.from_numpy(rows)]}
+
+
+@dataclass(frozen=True)
+class Data:
+    """The data set of a job, with one rows object a split."""
+
+    row: DatasetRow
+    labels: list[str]
+    train: ItemRows
+    validation: ItemRows
 
 
 class FeatureRows:

@@ -21,7 +21,7 @@ from models_store.predictor import Predictor
 from models_store.spec import JobSpec
 from models_store.trunks import backbone_sha256
 from worker.attempt import Attempt
-from worker.training.data import ItemRows
+from worker.training.data import Data, FeatureRows, ItemRows
 
 PARITY_TOLERANCE: Final = 1e-4
 PARITY_ITEMS: Final = 64
@@ -30,19 +30,21 @@ LIBRARIES: Final = ("torch", "torchvision", "timm", "transformers", "pytorch-lig
 
 @dataclass(frozen=True)
 class Outcome:
-    """What training left: the best epoch's metrics, and what the backbone was before."""
+    """What training left: the best epoch's metrics, what the backbone was before, and its features where cached.
+
+    ``features`` has ``train`` and ``validation``, or nothing where the backbone was trained or inputs were augmented.
+    """
 
     best: Json
     strategy: str
     backbone_before: str
+    features: dict[str, FeatureRows]
 
 
 def export(
     attempt: Attempt,
     spec: JobSpec,
-    dataset: DatasetRow,
-    labels: list[str],
-    validation: ItemRows,
+    data: Data,
     backbone: Backbone,
     network: Network,
     outcome: Outcome,
@@ -56,17 +58,17 @@ def export(
     attempt.check_stop()
     model_id = ids.new("mdl")
     directory = registry.directory(attempt.settings.store_dir, model_id)
-    card = _card(attempt, spec, dataset, labels, backbone, network, outcome)
+    card = _card(attempt, spec, data, backbone, network, outcome)
     network.to("cpu").freeze()
     try:
         trunk = bundle.save(
             directory, attempt.settings.store_dir, network, backbone.architecture, backbone.preprocessing, card
         )
-        parity = _parity(attempt, directory, network, validation)
+        parity = _parity(attempt, directory, network, data.validation)
         card = bundle.complete(directory, parity=parity)
         attempt.progress("exporting", 1.0)
         attempt.beat()
-        _publish(attempt, spec, dataset, model_id, directory, trunk, card)
+        _publish(attempt, spec, data.row, model_id, directory, trunk, card)
     except UnavailableError:
         raise  # the commit may have been made: the files stay, and a sweep removes what no row names
     except BaseException:
@@ -77,22 +79,21 @@ def export(
 def _card(
     attempt: Attempt,
     spec: JobSpec,
-    dataset: DatasetRow,
-    labels: list[str],
+    data: Data,
     backbone: Backbone,
     network: Network,
     outcome: Outcome,
 ) -> Json:
     proof = backbone_sha256(network.backbone)
     return {
-        "labels": labels,
-        "task": dataset.task,
+        "labels": data.labels,
+        "task": data.row.task,
         "backbone": spec.backbone,
         "weights": backbone.weights,
         "strategy": outcome.strategy,
         "preprocessing": backbone.preprocessing.card(),
-        "dataset": dataset.id,
-        "dataset_fingerprint": dataset.fingerprint,
+        "dataset": data.row.id,
+        "dataset_fingerprint": data.row.fingerprint,
         "job": attempt.claim.job_id,
         "training": spec.training.model_dump(mode="json"),
         "metrics": {name: outcome.best[name] for name in ("val_loss", "val_accuracy")},

@@ -1,7 +1,5 @@
 """A fine-tuning from its row to its model; read :func:`run` from top to bottom."""
 
-from dataclasses import dataclass
-
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping
@@ -15,13 +13,13 @@ from models_store.errors import InvalidError
 from models_store.itemset import ItemSet
 from models_store.mirror import Mirror
 from models_store.network import Network
-from models_store.spec import JobSpec
+from models_store.spec import JobSpec, Training
 from models_store.trunks import backbone_sha256
 from worker.attempt import Attempt
 from worker.training import features, hardware
 from worker.training.callbacks import Reporter
 from worker.training.checkpointing import AtomicCheckpointIO, Checkpoints, newest_intact
-from worker.training.data import FeatureRows, ItemRows, Loader
+from worker.training.data import Data, FeatureRows, ItemRows, Loader
 from worker.training.decision import decide
 from worker.training.export import Outcome, export
 from worker.training.module import Finetuner, HeadOnFeatures
@@ -29,16 +27,6 @@ from worker.training.strategies import STRATEGIES, Strategy
 
 FEATURES_END = 0.6
 """A frozen job spends most of its time on the one pass of the backbone."""
-
-
-@dataclass(frozen=True)
-class Data:
-    """The data set of a job, with one rows object a split."""
-
-    row: DatasetRow
-    labels: list[str]
-    train: ItemRows
-    validation: ItemRows
 
 
 def run(attempt: Attempt) -> None:
@@ -68,9 +56,11 @@ def _train(attempt: Attempt, spec: JobSpec, dataset: DatasetRow, decision: Json,
     data = _open(attempt, dataset, backbone)
     network = Network(backbone.module, backbone.architecture, len(data.labels))
     before = backbone_sha256(network.backbone)
-    best = _fit(attempt, spec, data, network, STRATEGIES[decision["strategy"]], halvings)
-    outcome = Outcome(best=best, strategy=decision["strategy"], backbone_before=before)
-    export(attempt, spec, data.row, data.labels, data.validation, backbone, network, outcome)
+    strategy = STRATEGIES[decision["strategy"]]
+    best, features = _fit(attempt, spec, data, network, strategy, halvings)
+    strategy.finish(network)
+    outcome = Outcome(best, decision["strategy"], before, features)
+    export(attempt, spec, data, backbone, network, outcome)
 
 
 def _halvings(attempt: Attempt) -> int:
@@ -84,7 +74,7 @@ def _halve(attempt: Attempt, spec: JobSpec, halvings: int, error: torch.OutOfMem
     Raises:
         InvalidError: ``out_of_memory``, one example at a time is still too much.
     """
-    if 2**halvings >= 2 * spec.training.batch_size:
+    if 2**halvings >= 2 * _examples_a_step(spec.training):
         message = "The device has too little memory even for one example at a time. Choose a smaller backbone."
         raise InvalidError("out_of_memory", message, param="backbone") from error
     attempt.point_to({"kept": [], "halvings": halvings})
@@ -137,18 +127,22 @@ def _open(attempt: Attempt, dataset: DatasetRow, backbone: Backbone) -> Data:
     return Data(dataset, labels, rows("train"), rows("validation"))
 
 
-def _fit(attempt: Attempt, spec: JobSpec, data: Data, network: Network, strategy: Strategy, halvings: int) -> Json:
-    """Train, leave the best weights in the network, and give the best epoch's metrics."""
+def _fit(
+    attempt: Attempt, spec: JobSpec, data: Data, network: Network, strategy: Strategy, halvings: int
+) -> tuple[Json, dict[str, FeatureRows]]:
+    """Train, leave the best weights in the network, and give the best epoch's metrics and the features by split."""
     training = spec.training
     groups = strategy.parameter_groups(network, training)
     train: ItemRows | FeatureRows = data.train
     validation: ItemRows | FeatureRows = data.validation
     model: torch.nn.Module = network
+    features: dict[str, FeatureRows] = {}
     if strategy.CACHES_FEATURES:
-        train, validation = _cache(attempt, data, network, training.accelerator)
+        features = _cache(attempt, data, network, training.accelerator)
+        train, validation = features["train"], features["validation"]
         model = HeadOnFeatures(network.head)
     threads = 0 if strategy.CACHES_FEATURES else hardware.preparing_threads()
-    step = -(-training.batch_size // 2**halvings)
+    step = -(-_examples_a_step(training) // 2**halvings)
     loader = Loader(len(train), train, step, seed=training.seed, threads=threads)
     weights = _class_weights(data.train.labels, len(data.labels)) if training.class_weights == "balanced" else None
     module = Finetuner(model, groups, training, len(data.labels), weights)
@@ -157,14 +151,19 @@ def _fit(attempt: Attempt, spec: JobSpec, data: Data, network: Network, strategy
     checkpoints = Checkpoints(attempt, loader, monitor, resumed, halvings)
     reporter = Reporter(attempt, loader, checkpoints, FEATURES_END if strategy.CACHES_FEATURES else 0.0)
     if resumed is None or not resumed["finished"]:
-        trainer = _trainer(attempt, spec, [reporter, *_early_stopping(spec), checkpoints], 2**halvings)
+        callbacks = [reporter, *strategy.callbacks(network, training), *_early_stopping(spec), checkpoints]
+        trainer = _trainer(attempt, spec, callbacks, 2**halvings)
         shown = Loader(len(validation), validation, step, threads=threads)
         trainer.fit(module, loader, shown, ckpt_path=resumed["path"] if resumed else None, weights_only=True)
     checkpoints.load_best(module)
-    return checkpoints.best or {}
+    return checkpoints.best or {}, features
 
 
-def _cache(attempt: Attempt, data: Data, network: Network, accelerator: str) -> tuple[FeatureRows, FeatureRows]:
+def _examples_a_step(training: Training) -> int:
+    return 32 if training.batch_size == "auto" else training.batch_size
+
+
+def _cache(attempt: Attempt, data: Data, network: Network, accelerator: str) -> dict[str, FeatureRows]:
     device = torch.device("cuda" if accelerator == "gpu" else "cpu")
     network.to(device)
     total = len(data.train) + len(data.validation)
@@ -178,7 +177,7 @@ def _cache(attempt: Attempt, data: Data, network: Network, accelerator: str) -> 
 
         return features.compute(network, rows, str(attempt.directory / f"features-{split}"), device, on_batch)
 
-    cached = compute("train", data.train), compute("validation", data.validation)
+    cached = {"train": compute("train", data.train), "validation": compute("validation", data.validation)}
     network.to("cpu")
     return cached
 
