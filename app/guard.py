@@ -23,7 +23,7 @@ from models_store.errors import FinetunedError, InvalidError, TooLargeError
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/readyz/api", "/openapi.json", "/docs"})
 OPEN_PREFIXES: Final = ("/docs/", "/static/")
-UPLOAD_PATHS: Final = frozenset({"/datasets", "/weights"})
+UPLOAD_PATHS: Final = frozenset({"/datasets", "/weights", "/checkpoints"})
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LINGER_SECONDS: Final = 1.0
 _log = structlog.get_logger()

@@ -16,12 +16,16 @@ from starlette.concurrency import run_in_threadpool
 
 from app import dispatcher, documentation, errors, uploads
 from app.auth import Authenticator
+from app.checkpoints.endpoints import router as checkpoints_router
 from app.datasets.endpoints import router as datasets_router
 from app.deps import Services
 from app.guard import Guard
 from app.jobs.endpoints import router as jobs_router
 from app.keys.endpoints import router as keys_router
+from app.models.aliases import router as aliases_router
+from app.models.downloading import router as downloading_router
 from app.models.endpoints import router as models_router
+from app.models.reports import router as reports_router
 from app.operating.backbones import router as backbones_router
 from app.operating.endpoints import router as operating_router
 from app.operating.telemetry import Telemetry
@@ -38,8 +42,12 @@ from models_store.database.engine import Database
 _API_VERSION: Final = "1"
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     datasets_router,
+    checkpoints_router,
     jobs_router,
     models_router,
+    aliases_router,
+    downloading_router,
+    reports_router,
     predictions_router,
     keys_router,
     weights_router,

@@ -8,11 +8,11 @@ import errno
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import FileIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 import structlog
@@ -54,7 +54,7 @@ class Upload:
     def write(self, data: bytes) -> None:
         """Append to the file."""
         left = memoryview(data)
-        with _disk_errors():
+        with disk_errors():
             while left:
                 left = left[self.file.write(left) :]
         self._hash.update(data)
@@ -62,7 +62,7 @@ class Upload:
 
     def sync(self) -> None:
         """Make the file and its name durable."""
-        with _disk_errors():
+        with disk_errors():
             os.fsync(self.file.fileno())
             directory = os.open(self.path.parent, os.O_RDONLY)
             try:
@@ -82,7 +82,7 @@ class Upload:
 @contextmanager
 def opened(directory: Path) -> Iterator[Upload]:
     """A new locked file under an opaque name; removed at the end unless it is kept."""
-    with _disk_errors():
+    with disk_errors():
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         upload = _create(directory)
     with upload.file:
@@ -133,6 +133,20 @@ async def receive(request: Request, upload: Upload) -> None:
     upload.filename, upload.fields = reader.filename, reader.fields
 
 
+def suffix(filename: str, allowed: Sequence[str]) -> str:
+    """The suffix of what the client called the file, by which its kind is told.
+
+    Raises:
+        InvalidError: ``unsupported_file``.
+    """
+    found = PurePosixPath(filename).suffix.lower()
+    if found not in allowed:
+        raise InvalidError(
+            "unsupported_file", f"The file's name must end in one of {', '.join(allowed)}. Convert it.", param="file"
+        )
+    return found
+
+
 def remove_leftovers(database: Database, directory: Path) -> None:
     """Remove files that no data set names and nobody is receiving.
 
@@ -156,7 +170,12 @@ def _remove_unnamed(database: Database, path: Path) -> None:
 
 
 @contextmanager
-def _disk_errors() -> Iterator[None]:
+def disk_errors() -> Iterator[None]:
+    """Tell a full disk apart.
+
+    Raises:
+        UnavailableError: ``no_space``.
+    """
     try:
         yield
     except OSError as error:

@@ -16,11 +16,14 @@ _STOP_SECONDS = 90.0
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 cli.add_typer(commands.weights, name="weights")
+cli.add_typer(commands.checkpoints, name="checkpoints")
 cli.add_typer(commands.datasets, name="datasets")
 cli.add_typer(commands.jobs, name="jobs")
 cli.add_typer(commands.models, name="models")
 cli.command("train")(commands.train)
 cli.command("predict")(commands.predict)
+cli.command("report")(commands.report)
+cli.command("evaluate")(commands.evaluate)
 
 DataDir = Annotated[Path, typer.Option(envvar="FINETUNED_DATA_DIR", help="Folder of everything that must last.")]
 

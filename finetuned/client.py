@@ -4,7 +4,7 @@ import base64
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import quote
 
 from finetuned.transport import ApiError, Json, Transport, given
@@ -56,14 +56,17 @@ class Client:
         task: str | None = None,
         validation_fraction: float | None = None,
         seed: int | None = None,
+        split: str | None = None,
         wait: bool = True,
     ) -> Json:
         """Upload a zip of images, a CSV or JSONL of texts, or a folder (which is zipped), streamed from disk.
 
+        ``split="grouped"`` draws training and validation anew, with copies of one another on one side.
+
         With ``wait`` the import has ended when this returns: see ``status`` (``ready`` or ``failed``) and ``problems``.
         """
         path = Path(path)
-        options = given(task=task, validation_fraction=validation_fraction, seed=seed)
+        options = given(task=task, validation_fraction=validation_fraction, seed=seed, split=split)
         fields = {"name": name or path.resolve().stem, **options}
         dataset = self._transport.upload("/datasets", path, fields)
         return self.wait_dataset(dataset["id"]) if wait else dataset
@@ -145,9 +148,33 @@ class Client:
         """One model, by id or ``name@alias``."""
         return self._transport.json("GET", f"/models/{_part(ref)}")
 
+    def download(self, ref: str, to: Path | str = ".", format: Literal["zip", "ckpt"] = "zip") -> Path:  # noqa: A002
+        """Download a model, streamed to disk: into the file ``to``, or under its own name into the folder ``to``.
+
+        The zip is for plain torchvision, timm or transformers, and says in its ``README.md`` how; ``ckpt`` is a
+        Lightning checkpoint.
+        """
+        return self._transport.download(f"/models/{_part(ref)}/download", Path(to), {"format": format})
+
+    def promote(self, ref: str, alias: str = "production") -> Json:
+        """Let ``name@alias`` mean this version from the next request on; promote an earlier one to roll back."""
+        return self._transport.json("PUT", f"/models/{_part(ref)}/aliases/{_part(alias)}")
+
+    def remove_alias(self, ref: str, alias: str) -> None:
+        """Take an alias from this version."""
+        self._transport.send("DELETE", f"/models/{_part(ref)}/aliases/{_part(alias)}")
+
     def delete_model(self, model_id: str) -> None:
-        """Delete a model."""
+        """Delete a model and its aliases."""
         self._transport.send("DELETE", f"/models/{_part(model_id)}")
+
+    def report(self, ref: str) -> Json:
+        """How good a model is on items that it was not trained on."""
+        return self._transport.json("GET", f"/models/{_part(ref)}/report")
+
+    def evaluate(self, ref: str, dataset: str) -> Json:
+        """Queue a job that measures a model on a data set; see :meth:`wait_job`, then its ``report``."""
+        return self._transport.json("POST", f"/models/{_part(ref)}/evaluate", json={"dataset": dataset})
 
     def predict(
         self, model: str, inputs: Input | Iterable[Input], top_k: int | None = None, logits: bool = False
@@ -158,6 +185,28 @@ class Client:
         body = {"model": model, "inputs": [_encoded(item) for item in several], "parameters": parameters}
         predictions: list[Json] = self._transport.json("POST", "/predict", json=body)["predictions"]
         return predictions
+
+    # Checkpoints
+
+    def upload_checkpoint(self, path: Path | str, architecture: str, name: str | None = None) -> Json:
+        """Upload a Lightning ``.ckpt``, or a ``.pt``, ``.pth`` or ``.safetensors`` of a state_dict, streamed from disk.
+
+        ``architecture`` is the backbone that a part of it fits, or ``plugin/NAME``; jobs start from ``checkpoint/ID``.
+        """
+        path = Path(path)
+        return self._transport.upload("/checkpoints", path, {"name": name or path.stem, "architecture": architecture})
+
+    def checkpoints(self) -> Iterator[Json]:
+        """Every checkpoint, newest first."""
+        return self._transport.pages("/checkpoints")
+
+    def checkpoint(self, checkpoint_id: str) -> Json:
+        """One checkpoint: its parts, and those that its architecture fits."""
+        return self._transport.json("GET", f"/checkpoints/{_part(checkpoint_id)}")
+
+    def delete_checkpoint(self, checkpoint_id: str) -> None:
+        """Delete a checkpoint that no queued or running job starts from."""
+        self._transport.send("DELETE", f"/checkpoints/{_part(checkpoint_id)}")
 
     # Weights of pretrained backbones, and what the service can do
 

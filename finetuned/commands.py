@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -17,6 +17,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the service's JSON."
 Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
 
 weights = typer.Typer(no_args_is_help=True, help="The local mirror of pretrained weights.")
+checkpoints = typer.Typer(no_args_is_help=True, help="Uploaded checkpoints: `train --backbone checkpoint/ID`.")
 datasets = typer.Typer(no_args_is_help=True, help="Data sets.")
 jobs = typer.Typer(no_args_is_help=True, help="Fine-tuning jobs.")
 models = typer.Typer(no_args_is_help=True, help="Trained models.")
@@ -27,6 +28,7 @@ def train(
     backbone: Annotated[str, typer.Option(help="Such as torchvision/resnet50 or hf/ORG/NAME.")],
     name: Annotated[str | None, typer.Option(help="Of the data set, the job and the model.")] = None,
     weights: Annotated[str | None, typer.Option(help="A weights name; DEFAULT if left out.")] = None,
+    submodule: Annotated[str | None, typer.Option(help="Part of a checkpoint; the one that fits if left out.")] = None,
     strategy: Annotated[str | None, typer.Option(help="freeze, full or auto.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
     batch_size: Annotated[int | None, typer.Option(min=1)] = None,
@@ -36,7 +38,9 @@ def train(
 ) -> None:
     """Upload a data set and fine-tune a backbone on it."""
     training = given(max_epochs=epochs, batch_size=batch_size, seed=seed)
-    body = given(backbone=backbone, name=name, weights=weights, strategy=strategy, training=training or None)
+    body = given(
+        backbone=backbone, name=name, weights=weights, strategy=strategy, submodule=submodule, training=training or None
+    )
     with Client() as client:
         dataset = client.upload_dataset(path, name=name, wait=wait)
         _require(dataset, "ready" if wait else None)
@@ -66,6 +70,29 @@ def predict(
         show_table(("input", "label", "score"), map(_prediction_row, inputs, predictions))
     if any("error" in prediction for prediction in predictions):
         raise typer.Exit(1)
+
+
+def report(
+    model: Annotated[str, typer.Argument(help="A model's id, or name@alias.")],
+    as_json: AsJson = False,
+) -> None:
+    """How good a model is: each class, calibration, and the items whose labels may be wrong."""
+    with Client() as client:
+        _show_report(client.report(model), as_json)
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A model's id, or name@alias.")],
+    dataset: Annotated[str, typer.Argument(help="A data set's id.")],
+    as_json: AsJson = False,
+) -> None:
+    """Measure a model on a data set, and wait for the report."""
+    with Client() as client:
+        job = client.evaluate(model, dataset)
+        with job_progress() as progress:
+            job = client.wait_job(job["id"], JobBar(progress, job["name"]).update)
+    _require(job, "succeeded")
+    _show_report(job["report"], as_json)
 
 
 def _existing(name: str) -> Path:
@@ -110,6 +137,41 @@ def remove_weights(backbone: str, weights: Annotated[str, typer.Option()] = "DEF
     with Client() as client:
         client.remove_weights(backbone, weights)
     typer.echo(f"Removed {backbone} {weights}.")
+
+
+@checkpoints.command("add")
+def add_checkpoint(
+    file: Annotated[Path, typer.Argument(help="A Lightning .ckpt, or a .pt, .pth or .safetensors of a state_dict.")],
+    architecture: Annotated[str, typer.Option(help="The backbone that a part of it fits, or plugin/NAME.")],
+    name: Annotated[str | None, typer.Option()] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Upload a checkpoint, to take a part of it as a backbone."""
+    with Client() as client:
+        _show(client.upload_checkpoint(file, architecture, name), as_json)
+
+
+@checkpoints.command("list")
+def list_checkpoints(limit: Limit = 20, as_json: AsJson = False) -> None:
+    """The newest checkpoints."""
+    with Client() as client:
+        columns = ("id", "name", "architecture", "submodules", "bytes", "created_at")
+        _show_list(islice(client.checkpoints(), limit), columns, as_json)
+
+
+@checkpoints.command("show")
+def show_checkpoint(checkpoint_id: str, as_json: AsJson = False) -> None:
+    """One checkpoint: its parts, and those that its architecture fits."""
+    with Client() as client:
+        _show(client.checkpoint(checkpoint_id), as_json)
+
+
+@checkpoints.command("delete")
+def delete_checkpoint(checkpoint_id: str) -> None:
+    """Delete a checkpoint."""
+    with Client() as client:
+        client.delete_checkpoint(checkpoint_id)
+    typer.echo(f"Deleted {checkpoint_id}.")
 
 
 @datasets.command("list")
@@ -170,7 +232,7 @@ def delete_job(job_id: str) -> None:
 def list_models(limit: Limit = 20, as_json: AsJson = False) -> None:
     """The newest models."""
     with Client() as client:
-        columns = ("id", "name", "version", "task", "backbone", "metrics", "created_at")
+        columns = ("id", "name", "version", "aliases", "task", "backbone", "metrics", "created_at")
         _show_list(islice(client.models(), limit), columns, as_json)
 
 
@@ -179,6 +241,34 @@ def show_model(ref: str, as_json: AsJson = False) -> None:
     """One model, by id or name@alias."""
     with Client() as client:
         _show(client.model(ref), as_json)
+
+
+@models.command("download")
+def download_model(
+    ref: str,
+    to: Annotated[Path, typer.Option(help="A file, or a folder for a file of the model's name.")] = Path(),
+    form: Annotated[
+        Literal["zip", "ckpt"], typer.Option("--format", help="zip: for plain libraries; ckpt: for Lightning.")
+    ] = "zip",
+) -> None:
+    """Download a model, by id or name@alias, to run it without this service."""
+    with Client() as client:
+        typer.echo(client.download(ref, to, form))
+
+
+@models.command("promote")
+def promote_model(
+    ref: str,
+    alias: Annotated[str, typer.Argument(help="Up to 64 of a-z, 0-9, - and _.")] = "production",
+    as_json: AsJson = False,
+) -> None:
+    """Let name@alias mean this version; promote an earlier one to roll back."""
+    with Client() as client:
+        model = client.promote(ref, alias)
+    if as_json:
+        show_json(model)
+    else:
+        typer.echo(f"{model['name']}@{alias} is version {model['version']} now.")
 
 
 @models.command("delete")
@@ -208,6 +298,23 @@ def _show_job(job: Json, as_json: bool) -> None:
         "finished_at",
     )
     _show(job if as_json else {name: job.get(name) for name in shown}, as_json)
+
+
+def _show_report(report: Json, as_json: bool) -> None:
+    show_json(report) if as_json else _show_figures(report)
+
+
+def _show_figures(report: Json) -> None:
+    calibration = report["calibration"]
+    summary = {name: report[name] for name in ("model", "dataset", "split", "items", "accuracy", "loss")}
+    ece = {f"ece_{when}": calibration[f"ece_{when}"] for when in ("before", "after")}
+    show_fields({**summary, "temperature": calibration["temperature"], **ece})
+    for columns, rows in (
+        (("label", "precision", "recall", "f1", "support"), report["classes"]),
+        (("item", "name", "label", "predicted", "score"), report["mistakes"]),
+    ):
+        typer.echo()
+        show_table(columns, ([row[column] for column in columns] for row in rows))
 
 
 def _show_list(found: Iterator[Json], columns: tuple[str, ...], as_json: bool) -> None:

@@ -2,10 +2,12 @@
 
 import ipaddress
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final
+from urllib.parse import unquote
 
 import httpx
 
@@ -19,6 +21,8 @@ _HOLD_SECONDS: Final = 30
 _WATCH_SECONDS: Final = 1
 _PATIENCE_SECONDS: Final = 60.0
 _PAGE: Final = 100
+_NAME_BYTES: Final = 240
+"""Of a file's name; file systems take 255."""
 _RESTARTING: Final = {0, 502, 503, 504}
 
 
@@ -98,9 +102,20 @@ class Transport:
         try:
             return self._http.request(method, route, **options)
         except httpx.TransportError as error:
-            reason = str(error) or type(error).__name__
-            message = f"No answer from {self.url}: {reason}. Start it with `finetuned up`, or set FINETUNED_URL."
-            raise ApiError(0, "unreachable", message) from error
+            raise self._unreachable(error) from error
+
+    def download(self, route: str, to: Path, params: Json) -> Path:
+        """GET a file into ``to``, or under its own name where that is a folder; it appears whole or not at all."""
+        try:
+            with self._http.stream("GET", route, params=params) as response:
+                if not response.is_success:
+                    response.read()
+                    raise _api_error(response)
+                target = to / filename(response.headers.get("Content-Disposition", "")) if to.is_dir() else to
+                _write(target, response.iter_bytes())
+                return target
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
 
     def pages(self, route: str, cursor: Callable[[Json], str] = _id, **filters: str | None) -> Iterator[Json]:
         """The entries of a list, page by page as they are reached. ``cursor`` names an entry for ``after``."""
@@ -132,6 +147,11 @@ class Transport:
             # A proxy may drop the Prefer header: then the answer comes at once, and we must not ask without pause.
             time.sleep(max(0.0, _WATCH_SECONDS / 2 - (time.monotonic() - asked)))
 
+    def _unreachable(self, error: httpx.TransportError) -> ApiError:
+        reason = str(error) or type(error).__name__
+        message = f"No answer from {self.url}: {reason}. Start it with `finetuned up`, or set FINETUNED_URL."
+        return ApiError(0, "unreachable", message)
+
     def _patiently(self, method: str, route: str, **options: Any) -> Json:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
@@ -141,6 +161,26 @@ class Transport:
                 if error.status not in _RESTARTING or time.monotonic() > deadline:
                     raise
                 time.sleep(_WATCH_SECONDS)
+
+
+def filename(disposition: str) -> str:
+    """The name that ``Content-Disposition`` gives by RFC 5987, as one that this machine can write."""
+    _, told, encoded = disposition.partition("filename*=UTF-8''")
+    name = PurePath(unquote(encoded.partition(";")[0])).name if told else ""
+    stem, suffix = PurePath(name).stem, PurePath(name).suffix
+    cut = stem.encode()[: _NAME_BYTES - len(suffix.encode())].decode(errors="ignore")
+    return f"{cut}{suffix}" or "download"
+
+
+def _write(target: Path, chunks: Iterator[bytes]) -> None:
+    part = target.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with part.open("xb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def given(**options: Any) -> Json:

@@ -1,4 +1,4 @@
-"""What a saved model is on disk: card, head, tokenizer, and the name of the trunk that it stands on. No pickles."""
+"""What a saved model is on disk: card, head, tokenizer, report, and the name of its trunk. No pickles."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -15,23 +15,30 @@ from models_store.backbones.family import Architecture
 from models_store.backbones.mapping import fill
 from models_store.errors import ConflictError
 from models_store.network import Network
+from models_store.outliers import Outliers
 from models_store.preprocessing.loading import load_preprocessing
 from models_store.preprocessing.protocol import Preprocessing
+from models_store.reporting import stored
 
 _CARD = "card.json"
 _HEAD = "head.safetensors"
+_OUTLIERS = "ood.safetensors"
 
 TrunkLoader = Callable[[Path, str], tuple[nn.Module, Architecture]]
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A model as it is served: ``network`` is frozen and in eval mode; ``card`` is plain JSON with ``labels``."""
+    """A model as it is served: ``network`` is frozen and in eval mode; ``card`` is plain JSON with ``labels``.
+
+    ``outliers`` tells how far an item is from the training data; models of earlier versions have none.
+    """
 
     card: dict[str, Any]
     network: Network
     architecture: Architecture
     preprocessing: Preprocessing
+    outliers: Outliers | None = None
 
 
 def save(
@@ -41,6 +48,9 @@ def save(
     architecture: Architecture,
     preprocessing: Preprocessing,
     card: Mapping[str, Any],
+    *,
+    report: dict[str, Any] | None = None,
+    outliers: Outliers | None = None,
 ) -> str:
     """Write a model, whole or not at all, and its trunk where that is new; gives the trunk's name.
 
@@ -57,6 +67,10 @@ def save(
         head = {name: tensor.detach().cpu().contiguous() for name, tensor in network.head.state_dict().items()}
         save_file(head, temporary / _HEAD)
         preprocessing.save(temporary)
+        if outliers is not None:
+            outliers.save(temporary / _OUTLIERS)
+        if report is not None:
+            stored.write(temporary, report)
         content = json.dumps({**card, **described}, indent=2, ensure_ascii=False)
         write_atomic(temporary / _CARD, content.encode())
         publish_directory(temporary, directory)
@@ -81,4 +95,6 @@ def load(directory: Path, store_dir: Path, load_trunk: TrunkLoader = trunks.load
     head = load_file(directory / _HEAD)
     network = Network(module, architecture, classes=len(head["bias"]))
     fill(network.head, head)
-    return Bundle(card, network.freeze(), architecture, load_preprocessing(card["preprocessing"], directory))
+    preprocessing = load_preprocessing(card["preprocessing"], directory)
+    outliers = Outliers.load(directory / _OUTLIERS) if (directory / _OUTLIERS).exists() else None
+    return Bundle(card, network.freeze(), architecture, preprocessing, outliers)

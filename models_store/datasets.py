@@ -23,7 +23,7 @@ class NewDataset:
     owner: str
     name: str
     options: Json
-    """``filename``, ``task`` (or None), ``validation_fraction``, ``seed``."""
+    """``filename``, ``task`` (or None), ``validation_fraction``, ``seed``, ``split`` (given, grouped)."""
     upload: str
     """Name of the file in the uploads folder."""
     upload_sha256: str
@@ -56,6 +56,7 @@ def create(
             splits={"train": 0, "validation": 0, "test": 0},
             bytes=new.upload_bytes,
             problems=[],
+            warnings=[],
             created_at=session.scalar(select(now())),
         )
         session.add(row)

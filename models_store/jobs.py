@@ -3,8 +3,10 @@
 What a worker may do to a row it has claimed is in :mod:`models_store.leases`.
 """
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import delete as sql_delete
@@ -131,8 +133,8 @@ def cancel(database: Database, job_id: str, *, owner: str | None) -> JobRow:
         return get(session, job_id, owner=owner)
 
 
-def delete(database: Database, job_id: str, *, owner: str | None) -> None:
-    """Delete an ended job with its events and metrics; its model stays.
+def delete(database: Database, store_dir: Path, job_id: str, *, owner: str | None) -> None:
+    """Delete an ended job with its events, metrics and TensorBoard files; its model stays.
 
     Raises:
         ConflictError: ``job_active``, it is queued or running.
@@ -142,6 +144,31 @@ def delete(database: Database, job_id: str, *, owner: str | None) -> None:
         gone = sql_delete(JobRow).where(JobRow.id == job_id, JobRow.state.in_(TERMINAL))
         if not _changed(session, gone):
             raise ConflictError("job_active", f"Job {job_id} is still active. Cancel it first.")
+    shutil.rmtree(tensorboard_directory(store_dir, job_id), ignore_errors=True)
+
+
+def tensorboard_directory(store_dir: Path, job_id: str) -> Path:
+    """Where the event files of a job lie; they are not needed for anything but looking at them."""
+    return store_dir / "tensorboard" / job_id
+
+
+def withdraw(database: Database, job_id: str) -> JobRow:
+    """Take an internal job back, whatever its state, and give it as it was: one that still runs is asked to stop."""
+    with database.write() as session:
+        row = session.get_one(JobRow, job_id)
+        session.expunge(row)
+        if row.state == "running":
+            session.execute(update(JobRow).where(JobRow.id == job_id).values(cancel_requested=True))
+        else:
+            session.execute(sql_delete(JobRow).where(JobRow.id == job_id))
+        return row
+
+
+def forget_withdrawn(database: Database) -> None:
+    """Delete the rows of preflights that had ended an hour ago: nobody waits for them any more."""
+    with database.write() as session:
+        old = JobRow.finished_at < now() - 3600.0
+        session.execute(sql_delete(JobRow).where(JobRow.kind == PREFLIGHT, JobRow.state.in_(TERMINAL), old))
 
 
 def events(session: Session, job_id: str, *, after: int = 0, limit: int = 100) -> tuple[Sequence[EventRow], bool]:

@@ -160,6 +160,8 @@ def log(database: Database, held: Claim, message: str, **data: Any) -> None:
 def succeed(database: Database, held: Claim, publish: Callable[[Session], Json]) -> None:
     """End the job with success; ``publish`` adds its effect to the same transaction and returns the result.
 
+    The event names what came of it; what is large, such as a report, is in the row alone.
+
     Raises:
         LeaseLostError: the job moved on, or cancellation was requested before; nothing is published.
     """
@@ -167,7 +169,8 @@ def succeed(database: Database, held: Claim, publish: Callable[[Session], Json])
         _fenced(session, held, JobRow.cancel_requested.is_(False), **_ended("succeeded"))
         result = publish(session)
         session.execute(update(JobRow).where(JobRow.id == held.job_id).values(result=result))
-        jobs.record(session, held.job_id, "status", {"status": "succeeded", **result})
+        names = {name: value for name, value in result.items() if isinstance(value, str)}
+        jobs.record(session, held.job_id, "status", {"status": "succeeded", **names})
 
 
 def fail(database: Database, held: Claim, error: Json) -> None:

@@ -37,6 +37,15 @@ class Mirror:
         self.store_dir = store_dir
         self._root = store_dir / "weights"
 
+    def check(self, backbone: str, weights: str) -> None:
+        """Refuse names that cannot be, before a file is looked at.
+
+        Raises:
+            InvalidError: ``unknown_backbone`` or ``unknown_weights``.
+        """
+        family, name = split_name(backbone)
+        FAMILIES[family].check(name, weights)
+
     def add(self, backbone: str, weights: str, source: Path) -> MirrorEntry:
         """Check ``source`` against the architecture and store it under the library's own names, whole or not at all.
 

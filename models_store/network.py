@@ -1,5 +1,6 @@
 """A backbone with a head on it: what is trained, and what is served."""
 
+from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import Self
 
@@ -25,12 +26,13 @@ class Network(nn.Module):
         self.architecture = architecture
         self._family = FAMILIES[architecture.family]
         self._backbone_frozen = False
+        self._spared: list[nn.Module] = []
         self._frozen = False
         self.train()
 
     def features(self, batch: Batch) -> torch.Tensor:
-        """[N, width]; without gradients where the backbone is frozen."""
-        with torch.no_grad() if self._backbone_frozen else nullcontext():
+        """[N, width]; without gradients where the whole backbone is frozen."""
+        with torch.no_grad() if self._backbone_frozen and not self._spared else nullcontext():
             return self._family.extract(self.backbone, batch, self.architecture)
 
     def forward(self, batch: Batch) -> torch.Tensor:
@@ -38,14 +40,21 @@ class Network(nn.Module):
         logits: torch.Tensor = self.head(self.features(batch))
         return logits.float()
 
-    def freeze_backbone(self) -> None:
-        """Train the head alone: no gradients, and eval mode that outlasts every ``train()`` (batch norm, dropout)."""
-        self._backbone_frozen = True
-        self.backbone.requires_grad_(requires_grad=False).eval()
+    def freeze_backbone(self, spare: Iterable[nn.Module] = ()) -> None:
+        """Train the head, and of the backbone no more than the modules in ``spare`` (layers, or adapters in them).
+
+        The rest has no gradients, and an eval mode that outlasts every ``train()`` (batch norm, dropout). Each call
+        says anew what is spared.
+        """
+        self._backbone_frozen, self._spared = True, [*spare]
+        self.backbone.requires_grad_(requires_grad=False)
+        for part in self._spared:
+            part.requires_grad_()
+        self._set_backbone_mode()
 
     def unfreeze_backbone(self) -> None:
         """Undo ``freeze_backbone``; the backbone takes the mode of the network."""
-        self._backbone_frozen = False
+        self._backbone_frozen, self._spared = False, []
         self.backbone.requires_grad_().train(self.training)
 
     def freeze(self) -> Self:
@@ -59,5 +68,10 @@ class Network(nn.Module):
         """As ``nn.Module.train``, but what is frozen stays in eval mode."""
         super().train(mode and not self._frozen)
         if self._backbone_frozen:
-            self.backbone.eval()
+            self._set_backbone_mode()
         return self
+
+    def _set_backbone_mode(self) -> None:
+        self.backbone.eval()
+        for part in self._spared:
+            part.train(self.training)

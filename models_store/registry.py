@@ -45,12 +45,15 @@ def get(session: Session, model_id: str, *, owner: str | None) -> ModelRow:
     Raises:
         NotFoundError: no such model, or somebody else's.
     """
-    row = session.get(ModelRow, model_id)
+    row = None if "\0" in model_id else session.get(ModelRow, model_id)  # PostgreSQL refuses such a text
     if row is None or (owner is not None and row.owner != owner):
-        raise NotFoundError(
-            "model_not_found", f"There is no model {model_id!r}. List yours with GET /models.", param="model"
-        )
+        raise unknown(model_id)
     return row
+
+
+def unknown(ref: str) -> NotFoundError:
+    """The error for a reference that fits no model that the caller sees."""
+    return NotFoundError("model_not_found", f"There is no model {ref!r}. List yours with GET /models.", param="model")
 
 
 def page(
@@ -64,7 +67,7 @@ def page(
 
 
 def delete(database: Database, store_dir: Path, model_id: str, *, owner: str | None) -> None:
-    """Delete a model: its row first, so that nobody finds it, then its directory. Trunks may be shared and stay."""
+    """Delete a model: its row and aliases first, so that nobody finds it, then its directory. Trunks may be shared."""
     with database.write() as session:
         session.delete(get(session, model_id, owner=owner))
     shutil.rmtree(directory(store_dir, model_id), ignore_errors=True)

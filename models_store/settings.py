@@ -14,6 +14,10 @@ class StoreSettings(BaseSettings):
     """Folder of everything that must outlive a restart."""
     database_url: str = ""
     """SQLAlchemy URL; empty means SQLite inside ``data_dir``."""
+    freeze_below: int = 2_000
+    """``strategy: auto`` freezes the backbone below this many training examples; from here on a probe decides …"""
+    full_from: int = 10_000
+    """… and from this many on the whole model is trained."""
 
     @property
     def resolved_database_url(self) -> str:

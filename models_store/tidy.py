@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from models_store.database.engine import Database
 from models_store.database.tables import JobRow, ModelRow
-from models_store.jobs import TERMINAL
+from models_store.jobs import TERMINAL, forget_withdrawn
 from models_store.settings import StoreSettings
 
 TRUNK_GRACE_SECONDS: Final = 86_400.0
@@ -34,6 +34,7 @@ def tidy(database: Database, settings: StoreSettings) -> list[Path]:
             *_models(session, settings.store_dir / "models"),
             *_trunks(session, settings.store_dir / "trunks"),
         ]
+    forget_withdrawn(database)
     for path in leftovers:
         shutil.rmtree(path, ignore_errors=True)
     return leftovers

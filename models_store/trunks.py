@@ -13,10 +13,9 @@ from models_store.artifacts import publish_directory, sha256_file, temporary_dir
 from models_store.backbones import FAMILIES
 from models_store.backbones.family import Architecture
 from models_store.backbones.mapping import fill
-from models_store.errors import UnavailableError
+from models_store.trunk_files import ARCHITECTURE, TENSORS, directory, locate
 
-_TENSORS = "trunk.safetensors"
-_ARCHITECTURE = "architecture.json"
+__all__ = ["backbone_sha256", "directory", "load", "locate", "put", "trunk_sha256"]
 
 
 def backbone_sha256(module: nn.Module) -> str:
@@ -35,11 +34,6 @@ def trunk_sha256(module: nn.Module, architecture: Architecture) -> str:
     return hashlib.sha256(f"{backbone_sha256(module)}\n{described}".encode()).hexdigest()
 
 
-def directory(store_dir: Path, sha256: str) -> Path:
-    """Where the trunk of this name lies."""
-    return store_dir / "trunks" / sha256
-
-
 def put(store_dir: Path, module: nn.Module, architecture: Architecture) -> str:
     """Store a trunk, if it is not there yet, and give its name; after a crash it is there whole or not at all."""
     sha256 = trunk_sha256(module, architecture)
@@ -50,9 +44,9 @@ def put(store_dir: Path, module: nn.Module, architecture: Architecture) -> str:
     with temporary_directory_beside(final) as temporary:
         # clones, because safetensors refuses tensors that share memory (tied weights do)
         tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in module.state_dict().items()}
-        save_file(tensors, temporary / _TENSORS)
-        described = {"architecture": architecture.as_json(), "file_sha256": sha256_file(temporary / _TENSORS)}
-        write_atomic(temporary / _ARCHITECTURE, json.dumps(described, indent=2).encode())
+        save_file(tensors, temporary / TENSORS)
+        described = {"architecture": architecture.as_json(), "file_sha256": sha256_file(temporary / TENSORS)}
+        write_atomic(temporary / ARCHITECTURE, json.dumps(described, indent=2).encode())
         publish_directory(temporary, final)
     return sha256
 
@@ -63,13 +57,7 @@ def load(store_dir: Path, sha256: str) -> tuple[nn.Module, Architecture]:
     Raises:
         UnavailableError: ``trunk_missing``, or ``trunk_damaged`` when its bytes are not those that were stored.
     """
-    folder = directory(store_dir, sha256)
-    if not folder.is_dir():
-        raise UnavailableError("trunk_missing", "The model's trunk is not in the store. Restore it from a backup.")
-    described = json.loads((folder / _ARCHITECTURE).read_bytes())
-    if sha256_file(folder / _TENSORS) != described["file_sha256"]:
-        raise UnavailableError("trunk_damaged", "The model's trunk is damaged on disk. Restore it from a backup.")
-    architecture = Architecture.from_json(described["architecture"])
+    tensors, architecture = locate(store_dir, sha256)
     module = FAMILIES[architecture.family].build(architecture)
-    fill(module, load_file(folder / _TENSORS))
+    fill(module, load_file(tensors))
     return module, architecture

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from models_store.database.engine import Database, now
@@ -35,6 +35,13 @@ def live(session: Session) -> Sequence[WorkerRow]:
     return session.scalars(
         select(WorkerRow).where(WorkerRow.seen_at > now() - LIVE_SECONDS).order_by(WorkerRow.id)
     ).all()
+
+
+def free(session: Session, lane: str) -> int:
+    """How many workers of a lane live and have nothing to do, nor anything in the queue before them."""
+    alive = session.scalar(select(func.count()).where(WorkerRow.lane == lane, WorkerRow.seen_at > now() - LIVE_SECONDS))
+    waiting = session.scalar(select(func.count()).where(JobRow.lane == lane, JobRow.state.in_(("queued", "running"))))
+    return max(0, (alive or 0) - (waiting or 0))
 
 
 def current_jobs(session: Session) -> dict[str, str]:

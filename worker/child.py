@@ -20,13 +20,23 @@ from worker.parent import die_with_parent
 from worker.settings import WorkerSettings
 from worker.supervisor import attempt_directory
 
-RUNNERS: Final = {"fine_tune": "worker.training.recipe", "import": "worker.importing.recipe"}
+RUNNERS: Final = {
+    "fine_tune": "worker.training.recipe",
+    "import": "worker.importing.recipe",
+    "evaluate": "worker.evaluating.recipe",
+    "preflight": "worker.training.preflight",
+}
 """Kind of job → module with ``run(attempt)``. By name, since an import has no need to wait for torch."""
 
 
 def main(job_id: str, fence: int, parent_pid: int) -> int:
     """Entry point; the exit code is for the log only."""
     die_with_parent(parent_pid)
+    return work(job_id, fence)
+
+
+def work(job_id: str, fence: int, imported: Callable[[], None] = lambda: None) -> int:
+    """Do the work; ``imported`` is called when the lease is being renewed, and may wait for imports."""
     settings = WorkerSettings()
     database = Database(settings.resolved_database_url)
     claim = _claimed(database, job_id, fence)
@@ -37,6 +47,7 @@ def main(job_id: str, fence: int, parent_pid: int) -> int:
 
     signal.signal(signal.SIGTERM, on_term)
     attempt.start()
+    imported()
     return run_to_end(attempt, importlib.import_module(RUNNERS[claim.kind]).run)
 
 

@@ -3,14 +3,19 @@
 import multiprocessing
 import os
 import sys
-from typing import Any
+from typing import Any, Final
 
 from celery import signals
 
+from models_store.jobs import FINE_TUNE
 from worker.celery_app import make_celery
 from worker.parent import die_with_parent
+from worker.reserve import Reserve
 from worker.settings import WorkerSettings
 from worker.tasks import register, worker_id
+
+STANDBY_FOR: Final = {"training": FINE_TUNE}
+"""Lane → the kind of job for which a process is kept ready. An import waits for next to nothing."""
 
 
 def main(lane: str, parent_pid: int) -> None:
@@ -19,7 +24,8 @@ def main(lane: str, parent_pid: int) -> None:
     settings = WorkerSettings()
     celery = make_celery(settings)
     stopping = multiprocessing.get_context("fork").Event()
-    register(celery, settings, lane, worker_id(parent_pid, lane), stopping)
+    reserve = Reserve(STANDBY_FOR.get(lane) if settings.standby else None, stopping)
+    register(celery, settings, lane, worker_id(parent_pid, lane), stopping, reserve)
 
     def on_shutdown(**_: Any) -> None:
         stopping.set()
@@ -28,9 +34,14 @@ def main(lane: str, parent_pid: int) -> None:
 
     def on_fork(**_: Any) -> None:
         die_with_parent(me)
+        reserve.open()
+
+    def on_end(**_: Any) -> None:
+        reserve.close()
 
     signals.worker_shutting_down.connect(on_shutdown)
     signals.worker_process_init.connect(on_fork)
+    signals.worker_process_shutdown.connect(on_end)
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     who = [f"--queues={lane}", f"--hostname={lane}-{me}@%h"]
     celery.worker_main(["worker", "--pool=prefork", "--loglevel=WARNING", *who, *quiet])

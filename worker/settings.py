@@ -14,9 +14,7 @@ class WorkerSettings(StoreSettings):
     """A job whose work does not move for this long fails as ``stalled``."""
     checkpoint_interval_seconds: float = 60.0
     """At most this much training time is lost to a crash; every epoch's end is a checkpoint too."""
+    standby: bool = True
+    """Keep a process that has imported torch and Lightning ready for the next training; off, each waits for its own."""
     memory_events: Path | None = None
     """The cgroup's ``memory.events``, where it does not lie in the usual place."""
-    freeze_below: int = 2_000
-    """``strategy: auto`` freezes the backbone below this many training examples …"""
-    full_from: int = 10_000
-    """… and trains the whole model from this many on."""

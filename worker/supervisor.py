@@ -8,7 +8,7 @@ import sys
 import time
 from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import structlog
 
@@ -19,6 +19,7 @@ from models_store.errors import DatabaseUnavailableError, LeaseLostError
 from models_store.jobs import TERMINAL
 from models_store.leases import Claim
 from worker import memory
+from worker.reserve import BEGUN, Reserve
 from worker.settings import WorkerSettings
 
 POLL_SECONDS: Final = 0.1
@@ -29,21 +30,20 @@ STOP_KILL_SECONDS: Final = 20.0
 _log = structlog.get_logger()
 
 
-def supervise(database: Database, settings: WorkerSettings, claim: Claim, stopping: Event) -> None:
+def supervise(database: Database, settings: WorkerSettings, claim: Claim, stopping: Event, reserve: Reserve) -> None:
     """Run a claimed job in a child process to the end of this attempt, whatever that end is."""
     directory = attempt_directory(settings, claim)
     directory.mkdir(parents=True, exist_ok=True)
     events = settings.memory_events or memory.events_file()
     kills = memory.kills(events)
-    child = _start(claim, directory)
     try:
-        Watch(database, claim, child, stopping).until_exit()
+        with (directory / "child.log").open("ab") as log:
+            returncode = _run(database, claim, stopping, reserve, log)
     finally:
-        _kill_group(child)
-        child.wait()
-    starved = child.returncode == -signal.SIGKILL and memory.kills(events) > kills
+        reserve.rest()
+    starved = returncode == -signal.SIGKILL and memory.kills(events) > kills
     try:
-        _settle(database, claim, _reason(child.returncode, directory, starved=starved), stopped=stopping.is_set())
+        _settle(database, claim, _reason(returncode, directory, starved=starved), stopped=stopping.is_set())
         _tidy(database, claim, directory)
     except DatabaseUnavailableError as error:
         _log.warning("attempt_not_settled", job=claim.job_id, reason=error.message)  # the reaper will
@@ -54,10 +54,35 @@ def attempt_directory(settings: WorkerSettings, claim: Claim) -> Path:
     return settings.scratch_dir / claim.job_id / f"fence-{claim.fence}"
 
 
-def _start(claim: Claim, directory: Path) -> subprocess.Popen[bytes]:
+def _run(database: Database, claim: Claim, stopping: Event, reserve: Reserve, log: BinaryIO) -> int:
+    """Do the attempt in the standby where there is one, else in a new process; gives the exit code."""
+    standby = reserve.take(claim.job_id, claim.fence, log.fileno())
+    if standby is not None:
+        ended = _attend(database, claim, standby.process, stopping)
+        begun = standby.says(BEGUN)
+        standby.end()
+        if begun or not ended or stopping.is_set():
+            return int(standby.process.returncode)
+        _log.warning(
+            "standby_died", job=claim.job_id, reason="before it began the job, which gets a process of its own"
+        )
+    child = _start(claim, log)
+    _attend(database, claim, child, stopping)
+    return int(child.returncode)
+
+
+def _start(claim: Claim, log: BinaryIO) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "worker.child", claim.job_id, str(claim.fence), str(os.getpid())]
-    with (directory / "child.log").open("ab") as log:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0)
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0)
+
+
+def _attend(database: Database, claim: Claim, child: subprocess.Popen[bytes], stopping: Event) -> bool:
+    """Watch a child to its end, whatever that is, and leave nothing of it; tells whether it ended by itself."""
+    try:
+        return Watch(database, claim, child, stopping).until_exit()
+    finally:
+        _kill_group(child)
+        child.wait()
 
 
 class Watch:
@@ -70,12 +95,13 @@ class Watch:
         self._lease_seen = time.monotonic()
         self._next_look = 0.0
 
-    def until_exit(self) -> None:
-        """Return when the child has ended or has to be killed."""
+    def until_exit(self) -> bool:
+        """Return when the child has ended, or, then false, when it has to be killed."""
         while self._child.poll() is None:
             if not self._look() or self._too_late():
-                return
+                return False
             time.sleep(POLL_SECONDS)
+        return True
 
     def _look(self) -> bool:
         """Every quarter of a second, read the row; false when the job is no longer this attempt's."""

@@ -19,6 +19,11 @@ class DatasetForm(Closed):
     task: Task | None = Field(None, description="Told from the content if omitted.")
     validation_fraction: float = Field(0.2, gt=0, le=0.9, allow_inf_nan=False)
     seed: int = Field(0, ge=0, lt=2**32)
+    split: Literal["given", "grouped"] = Field(
+        "given",
+        description="`grouped` draws training and validation anew, with copies on one side, although the upload brings "
+        "a validation split, and leaves out copies of test items.",
+    )
 
 
 class ItemsQuery(PageQuery):
@@ -36,7 +41,7 @@ class ClassCount(BaseModel):
 
 
 class ItemProblem(BaseModel):
-    """An item that was left out, and why."""
+    """An item, or the first of a group or kind of items, and what is the matter with it."""
 
     item: str = Field(examples=["train/ants/x.gif"])
     code: str = Field(examples=["unreadable_image"])
@@ -63,7 +68,13 @@ class Dataset(BaseModel):
     splits: dict[str, int] = Field(examples=[{"train": 244, "validation": 153, "test": 0}])
     fingerprint: str | None = Field(examples=["sha256:9f86d081884c7d65…"])
     bytes: int
-    problems: list[ItemProblem] = Field(description="All bad items at once; they are left out of the set.")
+    problems: list[ItemProblem] = Field(
+        description="All bad items at once, which are left out; and what must be acted on though it is kept: copies, "
+        "conflicting labels, tiny classes."
+    )
+    warnings: list[ItemProblem] = Field(
+        description="What leaves nothing out and may matter: uneven classes, odd sizes."
+    )
     error: ErrorInfo | None
     created_at: Time
 

@@ -1,7 +1,7 @@
 """``/jobs``."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
 from starlette.concurrency import run_in_threadpool
@@ -9,10 +9,10 @@ from starlette.concurrency import run_in_threadpool
 from app import waiting
 from app.deps import CallerDep, IdempotencyKey, Page, PreferHeader, Services, ServicesDep
 from app.errors import responses
-from app.jobs import creating, streaming
-from app.jobs.schemas import Event, EventsQuery, Job, JobsQuery, Metrics
+from app.jobs import answering, creating, evaluating, preflighting, streaming
+from app.jobs.schemas import Event, EventsQuery, Job, JobsQuery, Metrics, Preflight
+from app.reports import Report
 from models_store import jobs
-from models_store.database.tables import JobRow
 from models_store.keys import Caller
 from models_store.spec import JobSpec
 
@@ -31,15 +31,21 @@ async def create_job(
 ) -> Job:
     """Fine-tune a backbone on a data set. One that is still being imported is accepted: the job waits for it."""
     row = await run_in_threadpool(creating.create, services, caller, spec, idempotency_key)
-    return await _accepted(services, caller, row, response, prefer)
+    return await answering.accepted(services, caller, row, response, prefer)
+
+
+@router.post("/preflight", responses=responses(404, 409, 429))
+async def preflight(spec: JobSpec, services: ServicesDep, caller: CallerDep) -> Preflight:
+    """What this job would do and take: nothing is trained. Measured within 50 seconds, where a worker is free."""
+    return await preflighting.preflight(services, caller, spec)
 
 
 @router.get("", responses=responses())
 def list_jobs(query: Annotated[JobsQuery, Query()], services: ServicesDep, caller: CallerDep) -> Page[Job]:
-    """Your jobs, newest first."""
+    """Your jobs, newest first; without their reports, which can be long."""
     with services.database.read() as session:
         rows, more = jobs.page(session, owner=caller.sees, **query.model_dump())
-    return Page(data=[Job.of(row) for row in rows], has_more=more)
+    return Page(data=[Job.of(row, with_report=False) for row in rows], has_more=more)
 
 
 @router.get("/{job_id}", responses=responses(404))
@@ -48,13 +54,13 @@ async def read_job(
 ) -> Job:
     """One job, with its decision, progress, metrics and, in the end, its model or its error."""
     response.headers.update(waiting.applied(prefer))
-    return Job.of(await _wait(services, caller, job_id, prefer))
+    return Job.of(await answering.awaited(services, caller, job_id, prefer))
 
 
 @router.delete("/{job_id}", status_code=204, responses=responses(404, 409))
 def delete_job(job_id: str, services: ServicesDep, caller: CallerDep) -> None:
     """Delete an ended job with its events and metrics. Its model stays."""
-    jobs.delete(services.database, job_id, owner=caller.sees)
+    jobs.delete(services.database, services.settings.store_dir, job_id, owner=caller.sees)
 
 
 @router.post("/{job_id}/cancel", status_code=202, responses=responses(404, 409))
@@ -69,7 +75,7 @@ async def retry_job(
 ) -> Job:
     """A new job with the same request."""
     row = await run_in_threadpool(creating.retry, services, caller, job_id)
-    return await _accepted(services, caller, row, response, prefer)
+    return await answering.accepted(services, caller, row, response, prefer)
 
 
 @router.get("/{job_id}/metrics", responses=responses(404))
@@ -78,6 +84,12 @@ def read_metrics(job_id: str, services: ServicesDep, caller: CallerDep) -> Metri
     with services.database.read() as session:
         jobs.get(session, job_id, owner=caller.sees)
         return Metrics(epochs=list(jobs.epochs(session, job_id)))
+
+
+@router.get("/{job_id}/report", responses=responses(404), response_model=Report)
+def read_report(job_id: str, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
+    """What an evaluation found."""
+    return evaluating.report(services, caller, job_id)
 
 
 @router.get(
@@ -113,17 +125,3 @@ def _events(services: Services, caller: Caller, job_id: str, query: EventsQuery)
 def _event_id(header: str | None) -> int:
     """An id that we did not give means: from the start."""
     return int(header) if header is not None and re.fullmatch(r"[0-9]{1,18}", header) else 0
-
-
-async def _accepted(services: Services, caller: Caller, row: JobRow, response: Response, prefer: str | None) -> Job:
-    response.headers["Location"] = f"/jobs/{row.id}"
-    response.headers.update(waiting.applied(prefer))
-    return Job.of(await _wait(services, caller, row.id, prefer) if waiting.seconds(prefer) else row)
-
-
-async def _wait(services: Services, caller: Caller, job_id: str, prefer: str | None) -> JobRow:
-    def read() -> JobRow:
-        with services.database.read() as session:
-            return jobs.get(session, job_id, owner=caller.sees)
-
-    return await waiting.wait(read, lambda row: row.state in jobs.TERMINAL, prefer, services.stopping)

@@ -4,8 +4,9 @@ from fastapi import APIRouter
 
 from app.deps import CallerDep, Page, PageDep, ServicesDep
 from app.errors import responses
+from app.models.refs import RefPath
 from app.models.schemas import Model
-from models_store import registry
+from models_store import aliases, registry
 
 router = APIRouter(prefix="/models", tags=["models"])
 
@@ -15,18 +16,20 @@ def list_models(query: PageDep, services: ServicesDep, caller: CallerDep) -> Pag
     """Your models, newest first."""
     with services.database.read() as session:
         rows, more = registry.page(session, owner=caller.sees, limit=query.limit, after=query.after)
-    return Page(data=[Model.of(row) for row in rows], has_more=more)
+        names = aliases.of(session, [row.id for row in rows])
+    return Page(data=[Model.of(row, names.get(row.id, ())) for row in rows], has_more=more)
 
 
-@router.get("/{model_id}", responses=responses(404))
-def read_model(model_id: str, services: ServicesDep, caller: CallerDep) -> Model:
+@router.get("/{ref:model}", responses=responses(404, 409))
+def read_model(ref: RefPath, services: ServicesDep, caller: CallerDep) -> Model:
     """One model: what it was trained on, how good it is, and the proofs that came with it."""
     with services.database.read() as session:
-        return Model.of(registry.get(session, model_id, owner=caller.sees))
+        row = aliases.resolve(session, ref, caller=caller)
+        return Model.of(row, aliases.of(session, [row.id]).get(row.id, ()))
 
 
 @router.delete("/{model_id}", status_code=204, responses=responses(404))
 def delete_model(model_id: str, services: ServicesDep, caller: CallerDep) -> None:
-    """Delete a model; from then on it does not predict."""
+    """Delete a model and its aliases; from then on it does not predict. By id alone, so that none goes by mistake."""
     registry.delete(services.database, services.settings.store_dir, model_id, owner=caller.sees)
     services.pool.drop(model_id)

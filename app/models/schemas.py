@@ -1,5 +1,6 @@
 """Models as clients see them."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field
@@ -12,6 +13,7 @@ _FROM_CARD = (
     "labels",
     "preprocessing",
     "metrics",
+    "temperature",
     "parity",
     "freeze_proof",
     "weights",
@@ -27,7 +29,7 @@ class Model(BaseModel):
     object: Literal["model"] = "model"
     name: str
     version: int
-    aliases: list[str]
+    aliases: list[str] = Field(examples=[["production"]])
     task: Task
     job: str
     dataset: str
@@ -37,6 +39,7 @@ class Model(BaseModel):
     labels: list[str] = Field(examples=[["ants", "bees"]])
     preprocessing: dict[str, Any]
     metrics: dict[str, Any] = Field(examples=[{"val_accuracy": 0.95, "val_loss": 0.14, "ece": 0.03}])
+    temperature: float = Field(1.0, description="Served scores are softmax(logits / temperature).")
     parity: dict[str, Any] | None = Field(
         None, examples=[{"engine": "torch", "precision": "f32", "max_abs_logit_diff": 1.2e-6, "passed": True}]
     )
@@ -46,15 +49,15 @@ class Model(BaseModel):
     created_at: Time
 
     @classmethod
-    def of(cls, row: ModelRow) -> Self:
-        """The row and its card as clients see them."""
+    def of(cls, row: ModelRow, aliases: Sequence[str]) -> Self:
+        """The row, its card and its aliases as clients see them."""
         return cls.model_validate(
             {
                 **{name: row.card[name] for name in _FROM_CARD if name in row.card},
                 **{name: getattr(row, name) for name in ("id", "name", "version", "task", "backbone", "bytes")},
                 "job": row.job_id,
                 "dataset": row.dataset_id,
-                "aliases": [],
+                "aliases": list(aliases),
                 "created_at": rfc3339(row.created_at),
             }
         )

@@ -35,7 +35,10 @@ class BackbonesQuery(PageQuery):
 def list_backbones(
     query: Annotated[BackbonesQuery, Query()], services: ServicesDep, _caller: CallerDep
 ) -> Page[BackboneInfo]:
-    """Pretrained models by name. Any text model of Hugging Face's hub may be named as well: `hf/ORG/NAME`."""
+    """Pretrained models by name. Any text or image model of Hugging Face's hub may be named as well: `hf/ORG/NAME`.
+
+    Of those the ones that are here are listed.
+    """
     found = [info for info in _all(services) if query.wants(info)]
     return Page(data=found[: query.limit], has_more=len(found) > query.limit)
 
@@ -44,8 +47,8 @@ def _all(services: Services) -> list[BackboneInfo]:
     """The families' lists, and what is here beyond them (families such as hf cannot list their names)."""
     from app import pretrained  # noqa: PLC0415 - see there
 
-    here = pretrained.catalogue.cached()
-    here |= {(entry.backbone, entry.weights) for entry in pretrained.Mirror(services.settings.store_dir).list()}
+    mirror = pretrained.Mirror(services.settings.store_dir)
+    here = pretrained.catalogue.cached() | {(entry.backbone, entry.weights) for entry in mirror.list()}
     available: dict[str, list[str]] = {}
     for backbone, weights in sorted(here):
         available.setdefault(backbone, []).append(weights)
@@ -53,7 +56,7 @@ def _all(services: Services) -> list[BackboneInfo]:
     return [
         BackboneInfo(
             backbone=backbone,
-            task=pretrained.only_task(backbone),
+            task=pretrained.catalogue.task(backbone, mirror),
             weights=list(known[backbone].weights) if backbone in known else available[backbone],
             available=available.get(backbone, []),
         )

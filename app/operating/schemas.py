@@ -37,6 +37,6 @@ class BackboneInfo(BaseModel):
     """A pretrained model that a job can start from."""
 
     backbone: str = Field(examples=["torchvision/squeezenet1_1"])
-    task: str = Field(examples=["image-classification"])
+    task: str | None = Field(description="Null where only loading it tells.", examples=["image-classification"])
     weights: list[str] = Field(examples=[["IMAGENET1K_V1"]])
     available: list[str] = Field(description="Weights that can be loaded here without a hub.")

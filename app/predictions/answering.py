@@ -6,7 +6,7 @@ from app.deps import Services
 from app.predictions import inputs
 from app.predictions.inputs import Asked, Input
 from app.predictions.pool import Prediction
-from models_store import registry
+from models_store import abstaining, aliases
 from models_store.database.tables import ModelRow
 from models_store.errors import InvalidError
 from models_store.keys import Caller
@@ -16,7 +16,8 @@ def answer(services: Services, caller: Caller, asked: Asked) -> tuple[str, list[
     """The model's id, and one prediction an input, in order.
 
     Raises:
-        NotFoundError: ``model_not_found``; also when it was deleted while it was being loaded.
+        NotFoundError: ``model_not_found`` or ``alias_not_found``; also when it was deleted while it was being loaded.
+        ConflictError: ``ambiguous_name``.
         FinetunedError: the model cannot be loaded.
     """
     row = _model(services, caller, asked.model)
@@ -32,8 +33,8 @@ def answer(services: Services, caller: Caller, asked: Asked) -> tuple[str, list[
 
 
 def _model(services: Services, caller: Caller, ref: str) -> ModelRow:
-    with services.database.read() as session:
-        return registry.get(session, ref, owner=caller.sees)
+    with services.database.read() as session:  # every time: an alias may have moved, through any replica
+        return aliases.resolve(session, ref, caller=caller)
 
 
 def _content(given: Input, *, text: bool) -> bytes | InvalidError:
@@ -48,7 +49,10 @@ def _predict(
 ) -> list[Prediction]:
     wanted = asked.parameters
     try:
-        return services.pool.predict(row.id, contents, top_k=wanted.top_k, logits=wanted.logits)
+        predictions = services.pool.predict(row.id, contents, top_k=wanted.top_k, logits=wanted.logits)
     except OSError:
         _model(services, caller, row.id)  # its files may be gone because it was deleted: that is a 404
         raise
+    if wanted.abstain_below is None:
+        return predictions
+    return [abstaining.abstain(prediction, wanted.abstain_below) for prediction in predictions]

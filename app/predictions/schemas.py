@@ -8,7 +8,15 @@ from app.datasets.schemas import ErrorInfo
 from app.deps import Closed
 
 TopK = Annotated[int, Field(ge=1, le=1000, description="How many classes to score.")]
-ModelRef = Annotated[str, Field(min_length=1, max_length=300, examples=["mdl_01kaq4f1m2b6w8p3s5t7v9x0z1"])]
+ModelRef = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=300,
+        description="A model's id, or `name@alias`; `name@latest` is the newest version.",
+        examples=["mdl_01kaq4f1m2b6w8p3s5t7v9x0z1", "ants-or-bees@production"],
+    ),
+]
 
 
 class Parameters(Closed):
@@ -16,6 +24,14 @@ class Parameters(Closed):
 
     top_k: TopK = 5
     logits: bool = Field(False, description="Add the raw logits in label order.")
+    abstain_below: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Give no label where the confidence is below this. The confidence is the best calibrated score; "
+        "for an input that is farther from the training data than 95 % of the validation items were, it is that times "
+        "`(1 - out_of_distribution) / 0.05`.",
+    )
 
 
 class PredictRequest(Closed):
@@ -48,11 +64,20 @@ class Score(BaseModel):
 class Prediction(BaseModel):
     """What the model says of one input; or the error of that input alone."""
 
-    label: str | None = None
-    score: float | None = None
-    scores: list[Score] | None = Field(None, description="Sorted, the best first.")
-    logits: list[float] | None = Field(None, description="In label order; only where asked for.")
-    diagnostics: dict[str, Any] | None = Field(None, examples=[{"truncated": False, "tokens": 17}])
+    label: str | None = Field(None, description="null where the model abstained.")
+    score: float | None = Field(None, description="Of the best class, whether it is given as `label` or not.")
+    scores: list[Score] | None = Field(
+        None, description="Calibrated probabilities (softmax of the logits divided by the temperature), best first."
+    )
+    logits: list[float] | None = Field(None, description="Uncalibrated, in label order; only where asked for.")
+    confidence: float | None = Field(None, description="Only with `abstain_below`: what was compared with it.")
+    abstained: bool | None = Field(None, description="Only with `abstain_below`.")
+    diagnostics: dict[str, Any] | None = Field(
+        None,
+        description="What was done to the input, and `out_of_distribution`: the share of the validation items that are "
+        "closer to the training data than it is, in [0, 1].",
+        examples=[{"truncated": False, "tokens": 17, "out_of_distribution": 0.42}],
+    )
     error: ErrorInfo | None = None
 
 

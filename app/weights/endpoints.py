@@ -1,7 +1,9 @@
 """``/weights``: the mirror of pretrained weights; for admins."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
@@ -11,13 +13,15 @@ from app import uploads
 from app.deps import AdminDep, Page, PageDep, Services, ServicesDep
 from app.errors import responses, validated
 from app.weights.schemas import MirroredWeights, WeightsNames
-from models_store.errors import InvalidError
+from models_store.artifacts import temporary_directory_beside
+from models_store.quarantine.opening import extract
 
 if TYPE_CHECKING:  # torch takes seconds to import; see app.pretrained
     from app.pretrained import Mirror
 
 router = APIRouter(prefix="/weights", tags=["weights"])
-SUFFIXES: Final = (".safetensors", ".pth", ".pt", ".zip")
+PICKLES: Final = (".pth", ".pt")
+SUFFIXES: Final = (".safetensors", *PICKLES, ".zip")
 
 
 def _body() -> dict[str, Any]:
@@ -41,7 +45,7 @@ async def add_weights(request: Request, services: ServicesDep, _admin: AdminDep)
     with uploads.opened(services.settings.uploads_dir) as upload:
         await uploads.receive(request, upload)
         names = validated(WeightsNames, upload.fields, "body")
-        upload.give_suffix(_suffix(upload.filename or ""))  # by which the kind of file is told
+        upload.give_suffix(uploads.suffix(upload.filename or "", SUFFIXES))
         return await run_in_threadpool(_add, services, names, upload.path)
 
 
@@ -60,18 +64,24 @@ def remove_weights(names: Annotated[WeightsNames, Query()], services: ServicesDe
     _mirror(services).remove(names.backbone, names.weights)
 
 
-def _suffix(filename: str) -> str:
-    suffix = PurePosixPath(filename).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise InvalidError(
-            "unsupported_file", f"The file's name must end in one of {', '.join(SUFFIXES)}. Convert it.", param="file"
-        )
-    return suffix
-
-
 def _add(services: Services, names: WeightsNames, source: Path) -> MirroredWeights:
-    entry = _mirror(services).add(names.backbone, names.weights, source)
+    mirror = _mirror(services)
+    mirror.check(names.backbone, names.weights)
+    with _tensors_of(source) as file:
+        entry = mirror.add(names.backbone, names.weights, file)
     return MirroredWeights.model_validate(asdict(entry))
+
+
+@contextmanager
+def _tensors_of(source: Path) -> Iterator[Path]:
+    """What a pickle holds, as a confined process has read it; this one never unpickles an upload."""
+    if source.suffix not in PICKLES:
+        yield source
+        return
+    with temporary_directory_beside(source) as folder:
+        file = folder / "tensors.safetensors"
+        extract(source, file)
+        yield file
 
 
 def _mirror(services: Services) -> "Mirror":

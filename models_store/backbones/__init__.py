@@ -1,17 +1,26 @@
 """Families of pretrained backbones. A new one is a file here and a line in ``FAMILIES``; tests run over the dict."""
 
+from models_store.backbones.checkpoint import UploadedCheckpoint
 from models_store.backbones.family import Family
-from models_store.backbones.huggingface import HuggingFaceText
+from models_store.backbones.huggingface import HuggingFace
+from models_store.backbones.model import EarlierModel
 from models_store.backbones.plugin import Plugin
 from models_store.backbones.timm import Timm
 from models_store.backbones.torchvision import Torchvision
 from models_store.errors import InvalidError
 
-FAMILIES: dict[str, Family] = {
+SOURCES: dict[str, Family] = {
     "torchvision": Torchvision(),
     "timm": Timm(),
-    "hf": HuggingFaceText(),
+    "hf": HuggingFace(),
     "plugin": Plugin(),
+}
+"""Those that know how a trunk is built. The others bring weights for one of these."""
+
+FAMILIES: dict[str, Family] = {
+    **SOURCES,
+    "checkpoint": UploadedCheckpoint(SOURCES),
+    "model": EarlierModel(SOURCES),
 }
 
 

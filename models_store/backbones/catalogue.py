@@ -11,10 +11,13 @@ from huggingface_hub import constants, try_to_load_from_cache
 from timm.models import get_pretrained_cfg
 from torchvision import models
 
-from models_store.backbones import FAMILIES, only_task
+from models_store.backbones import FAMILIES, only_task, split_name
 from models_store.backbones.downloads import hub_cache
+from models_store.backbones.family import LocalWeights
+from models_store.backbones.huggingface_files import local_folder
+from models_store.backbones.huggingface_modules import task_of_folder
 
-_TOKENIZERS: Final = ("tokenizer.json", "tokenizer_config.json")
+_READERS: Final = ("tokenizer.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
 _WEIGHTS_FILES: Final = ("model.safetensors", "pytorch_model.bin")
 
 
@@ -35,6 +38,16 @@ def listed() -> tuple[Listed, ...]:
         for family in sorted(FAMILIES)
         for name in sorted(FAMILIES[family].names())
     )
+
+
+def task(backbone: str, mirror: LocalWeights) -> str | None:
+    """What a backbone is for: as its family tells, or, of a family of several tasks, as the model's files here tell."""
+    known = only_task(backbone)
+    family, name = split_name(backbone)
+    if known is not None or family != "hf":
+        return known
+    folder = local_folder(name, mirror)
+    return None if folder is None else task_of_folder(folder)
 
 
 def cached() -> set[tuple[str, str]]:
@@ -63,7 +76,9 @@ def _timm(files: set[str]) -> Iterator[tuple[str, str]]:
 def _hugging_face() -> Iterator[tuple[str, str]]:
     for folder in Path(constants.HF_HUB_CACHE).glob("models--*"):
         name = folder.name.removeprefix("models--").replace("--", "/")
-        if _has(name, ("config.json",)) and _has(name, ("model.safetensors",)) and _has(name, _TOKENIZERS):
+        config = try_to_load_from_cache(name, "config.json")
+        known = isinstance(config, str) and task_of_folder(Path(config).parent) is not None
+        if known and _has(name, ("model.safetensors",)) and _has(name, _READERS):
             yield f"hf/{name}", "main"
 
 

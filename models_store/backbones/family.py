@@ -42,18 +42,37 @@ class Architecture:
         return cls(**{field: values[field] for field in ("family", "name", "task", "width", "config")})
 
 
+@dataclass(frozen=True)
+class Head:
+    """A linear head that was trained on the features of a backbone: ``weight`` [classes, width], ``bias`` [classes]."""
+
+    labels: Sequence[str]
+    weight: torch.Tensor
+    bias: torch.Tensor
+
+    def copy_into(self, layer: nn.Linear, labels: Sequence[str]) -> None:
+        """Let the rows of ``layer``, whose classes are ``labels``, begin as those of the same label here."""
+        known = {label: row for row, label in enumerate(self.labels)}
+        with torch.no_grad():
+            for row, label in enumerate(labels):
+                if label in known:
+                    layer.weight[row] = self.weight[known[label]]
+                    layer.bias[row] = self.bias[known[label]]
+
+
 @dataclass
 class Backbone:
     """A feature extractor that is ready for a head.
 
     ``module`` is the library's own module with the library's own names, without its classifier, in eval mode;
-    ``weights`` is the concrete name of its weights, ``None`` for random ones.
+    ``weights`` is the concrete name of its weights, ``None`` for random ones; ``head`` is one that it came with.
     """
 
     architecture: Architecture
     module: nn.Module
     preprocessing: Preprocessing
     weights: str | None
+    head: Head | None = None
 
 
 class LocalWeights(Protocol):

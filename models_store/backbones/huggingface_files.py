@@ -19,6 +19,8 @@ TAKEN = (
     "model.safetensors",
     "model.safetensors.index.json",
     "model-*-of-*.safetensors",
+    "preprocessor_config.json",
+    "processor_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -32,8 +34,20 @@ TAKEN = (
 _CODE = ("*.py", "*.pyc", "*.so")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+_SETTINGS = ("config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
 _REVISION = "main"
 _MIB = 2**20
+
+
+def local_folder(name: str, mirror: LocalWeights) -> Path | None:
+    """Folder of the model's files in the mirror or the cache, as far as they are there; nothing is fetched."""
+    mirrored = mirror.path(f"hf/{name}", _REVISION)
+    if mirrored is not None:
+        return mirrored
+    try:
+        return hugging_face_folder(name, TAKEN, online=False)
+    except DownloadError:
+        return None
 
 
 def find_folder(name: str, mirror: LocalWeights) -> Path:
@@ -71,7 +85,7 @@ def check_folder(folder: Path) -> None:
     """
     if any(fnmatchcase(path.name, pattern) for path in folder.rglob("*") for pattern in _CODE):
         raise _unsafe("It brings program code along")
-    for settings in ("config.json", "tokenizer_config.json"):
+    for settings in _SETTINGS:
         if "auto_map" in _json(folder / settings):
             raise _unsafe(f"Its {settings} names program code to run (auto_map)")
     if not any((folder / weights).is_file() for weights in _WEIGHTS):

@@ -71,7 +71,7 @@ class Timm:
 
     def build(self, architecture: Architecture) -> nn.Module:
         """See ``Family.build``."""
-        return _create(architecture, num_classes=0)
+        return _settled(architecture)
 
     def extract(self, module: nn.Module, batch: Batch, architecture: Architecture) -> torch.Tensor:  # noqa: ARG002
         """Pooled output of the module [N, width]."""
@@ -90,9 +90,21 @@ class Timm:
 def _trunk(name: str, tag: str) -> tuple[Architecture, nn.Module]:
     known = tag in Timm().weights(name)
     draft = Architecture("timm", name, IMAGES, 0, {"model": f"{name}.{tag}" if known else name})
-    module = _create(draft, num_classes=0)
-    width = math.prod(tracing.output_shape(module, (2, *_data_config(module)["input_size"]))[1:])
+    module = _settled(draft)
+    width = math.prod(tracing.output_shape(module, _pair(module))[1:])
     return Architecture(draft.family, name, draft.task, width, draft.config), module
+
+
+def _settled(architecture: Architecture) -> nn.Module:
+    """The trunk, whose buffers no forward pass changes any more."""
+    module = _create(architecture, num_classes=0)
+    tracing.settle(module, _pair(module))
+    return module
+
+
+def _pair(module: nn.Module) -> tuple[int, ...]:
+    """Shape of two images."""
+    return (2, *_data_config(module)["input_size"])
 
 
 def _create(architecture: Architecture, num_classes: int | None = None) -> nn.Module:

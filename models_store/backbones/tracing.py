@@ -1,8 +1,10 @@
 """What a module does, seen by running it on tensors that have a shape and no content: nothing is computed."""
 
+from collections.abc import Callable
+from copy import deepcopy
+
 import torch
 from torch import nn
-from torch.func import functional_call
 from torch.utils.hooks import RemovableHandle
 
 Shape = tuple[int, ...]
@@ -10,8 +12,20 @@ Shape = tuple[int, ...]
 
 def output_shape(module: nn.Module, shape: Shape) -> Shape:
     """Shape of what ``module`` (in eval) gives for an input of ``shape``."""
-    output: torch.Tensor = functional_call(module, _without_content(module), (torch.zeros(shape, device="meta"),))
-    return tuple(output.shape)
+    return _output_shape(_hollow(module), shape)
+
+
+def settle(module: nn.Module, shape: Shape) -> None:
+    """Where ``module`` (in eval) keeps buffers that depend on its first input's size, let it make them now.
+
+    After this no forward pass changes a buffer, so that a frozen module stays bit-identical.
+    """
+    copy = _hollow(module)
+    before = dict(copy.named_buffers())
+    _output_shape(copy, shape)
+    if any(before.get(name) is not buffer for name, buffer in copy.named_buffers()):
+        with torch.no_grad():
+            module(torch.zeros(shape))
 
 
 def find_classifier(module: nn.Module, shape: Shape, classes: int) -> str:
@@ -19,15 +33,29 @@ def find_classifier(module: nn.Module, shape: Shape, classes: int) -> str:
 
     That is a ``Linear``, or a ``Conv2d`` of one pixel, with as many outputs as there are classes.
     """
-    ran: list[str] = []
+    copy = _hollow(module)
+    ran = _run_with_hooks(copy, classes, lambda: _output_shape(copy, shape))
+    return ran[-1][0]
+
+
+def input_of_classifier(module: nn.Module, classes: int, run: Callable[[], object]) -> torch.Tensor | None:
+    """What the classifier, as ``find_classifier`` knows it, is given while ``run`` calls ``module``."""
+    with torch.no_grad():
+        ran = _run_with_hooks(module, classes, run)
+    return ran[-1][1] if ran else None
+
+
+def _run_with_hooks(module: nn.Module, classes: int, run: Callable[[], object]) -> list[tuple[str, torch.Tensor]]:
+    """Name and input of the layers that could be the classifier, in the order in which they ran."""
+    ran: list[tuple[str, torch.Tensor]] = []
     candidates = {name: layer for name, layer in module.named_modules() if _outputs(layer) == classes}
     hooks = [_note(layer, name, ran) for name, layer in candidates.items()]
     try:
-        output_shape(module, shape)
+        run()
     finally:
         for hook in hooks:
             hook.remove()
-    return ran[-1]
+    return ran
 
 
 def replace(module: nn.Module, name: str, layer: nn.Module) -> None:
@@ -36,9 +64,22 @@ def replace(module: nn.Module, name: str, layer: nn.Module) -> None:
     setattr(module.get_submodule(parent), last, layer)
 
 
-def _without_content(module: nn.Module) -> dict[str, torch.Tensor]:
-    tensors = [*module.named_parameters(), *module.named_buffers()]
-    return {name: tensor.detach().to("meta") for name, tensor in tensors}
+def _hollow(module: nn.Module) -> nn.Module:
+    """A copy whose tensors have no content; what was shared is shared. ``module`` never sees a tensor of no content.
+
+    (``functional_call`` would run the module itself: then those stay behind in modules that are shared or keep caches.)
+    """
+    parameters = {
+        id(tensor): nn.Parameter(tensor.detach().to("meta"), requires_grad=False) for tensor in module.parameters()
+    }
+    buffers = {id(tensor): tensor.detach().to("meta") for tensor in module.buffers()}
+    return deepcopy(module, {**parameters, **buffers})
+
+
+def _output_shape(hollow: nn.Module, shape: Shape) -> Shape:
+    with torch.no_grad():
+        output: torch.Tensor = hollow(torch.zeros(shape, device="meta"))
+    return tuple(output.shape)
 
 
 def _outputs(layer: nn.Module) -> int | None:
@@ -49,5 +90,5 @@ def _outputs(layer: nn.Module) -> int | None:
     return None
 
 
-def _note(layer: nn.Module, name: str, ran: list[str]) -> RemovableHandle:
-    return layer.register_forward_hook(lambda _layer, _inputs, _output: ran.append(name))
+def _note(layer: nn.Module, name: str, ran: list[tuple[str, torch.Tensor]]) -> RemovableHandle:
+    return layer.register_forward_hook(lambda _layer, inputs, _output: ran.append((name, inputs[0])))

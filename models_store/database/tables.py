@@ -41,7 +41,7 @@ class DatasetRow(Base):
     """processing, ready, failed"""
     task: Mapped[str | None] = mapped_column(String(40))
     options: Mapped[Json] = mapped_column()
-    """What the import was asked: task, validation_fraction, seed, filename."""
+    """What the import was asked: task, validation_fraction, seed, split, filename."""
     upload: Mapped[str | None] = mapped_column(String(200))
     """Name of the file in the uploads folder until the import has ended."""
     upload_sha256: Mapped[str] = mapped_column(String(64))
@@ -50,6 +50,9 @@ class DatasetRow(Base):
     fingerprint: Mapped[str | None] = mapped_column(String(80), index=True)
     bytes: Mapped[int] = mapped_column(BigInteger)
     problems: Mapped[list[Json]] = mapped_column()
+    """What was left out or must be acted on: item, code, message."""
+    warnings: Mapped[list[Json]] = mapped_column()
+    """What else may matter, in the same form."""
     error: Mapped[Json | None] = mapped_column()
     created_at: Mapped[float] = mapped_column(Float)
 

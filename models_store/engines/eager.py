@@ -7,15 +7,14 @@ from models_store.bundle import Bundle
 
 
 class TorchEngine:
-    """The bundle's network under ``inference_mode``."""
+    """The bundle's backbone under ``inference_mode``."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._network = bundle.network
         self._device = bundle.network.head.weight.device
 
-    def logits(self, batch: Batch) -> torch.Tensor:
-        """See ``Engine.logits``."""
+    def features(self, batch: Batch) -> torch.Tensor:
+        """See ``Engine.features``."""
         with torch.inference_mode():
             placed = {name: tensor.to(self._device) for name, tensor in batch.items()}
-            logits: torch.Tensor = self._network(placed)
-            return logits.cpu()
+            return self._network.features(placed).float().cpu()

@@ -1,4 +1,4 @@
-"""What every engine offers: a frozen model's logits, by whatever runs fastest."""
+"""What every engine offers: a frozen trunk's features, by whatever runs fastest."""
 
 from typing import Protocol
 
@@ -8,7 +8,11 @@ from models_store.backbones.family import Batch
 
 
 class Engine(Protocol):
-    """Runs one bundle in eval mode without gradients; safe to call from several threads."""
+    """Runs the trunk of one bundle in eval mode without gradients; safe to call from several threads.
 
-    def logits(self, batch: Batch) -> torch.Tensor:
-        """Logits [N, classes], float32, on the CPU."""
+    The head is no business of an engine: models that stand on one trunk may share an engine, and what is known of the
+    features (how far they are from those of the training) is asked before they become logits.
+    """
+
+    def features(self, batch: Batch) -> torch.Tensor:
+        """Features [N, width], float32, on the CPU."""

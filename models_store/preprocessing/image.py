@@ -18,12 +18,15 @@ from models_store.preprocessing.decoding import MAX_PIXELS, open_image
 from models_store.preprocessing.protocol import Prepared
 
 CropMode = Literal["center", "squash", "border"]
+CropRounding = Literal["half_even", "down"]
 PIXELS = "pixels"
 
 
 @dataclass(frozen=True)
 class ImagePreprocessing:
     """Resize, crop, scale to [0, 1], normalise: equal to the bit to torchvision's presets and timm's eval transforms.
+
+    Image processors of transformers, in their form for Pillow, are met within the rounding of float32.
 
     Args:
         resize: an int is the length of the shorter side after resizing; a pair is a (height, width) that ``crop_mode``
@@ -33,6 +36,8 @@ class ImagePreprocessing:
             keeps it so that ``resize`` holds the whole image, and fills the rest with the mean colour.
         interpolation: torchvision's name for it, such as ``bilinear``.
         mean, std: per channel, in units of [0, 1].
+        crop_rounding: where the crop begins if it cannot be in the very middle: torchvision and timm round halves to
+            the even pixel, transformers rounds down.
     """
 
     resize: int | tuple[int, int] | None
@@ -42,6 +47,7 @@ class ImagePreprocessing:
     antialias: bool
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    crop_rounding: CropRounding = "half_even"
 
     @classmethod
     def from_card(cls, card: Mapping[str, Any]) -> Self:
@@ -55,6 +61,7 @@ class ImagePreprocessing:
             antialias=card["antialias"],
             mean=tuple(card["mean"]),
             std=tuple(card["std"]),
+            crop_rounding=card.get("crop_rounding", "half_even"),  # cards of before this was told
         )
 
     def card(self) -> dict[str, Any]:
@@ -83,7 +90,7 @@ class ImagePreprocessing:
         resized = self._resize(image, self._resized(image))
         if self.crop_mode == "border":
             resized = self._pad(resized)
-        pixels = F.convert_image_dtype(F.pil_to_tensor(F.center_crop(resized, list(self.crop))), torch.float)
+        pixels = F.convert_image_dtype(F.pil_to_tensor(self._cropped(resized)), torch.float)
         normalised: torch.Tensor = F.normalize(pixels, mean=list(self.mean), std=list(self.std))
         return normalised
 
@@ -117,6 +124,14 @@ class ImagePreprocessing:
         mode = InterpolationMode(self.interpolation)
         resized: Image.Image = F.resize(image, list(size), interpolation=mode, antialias=self.antialias)
         return resized
+
+    def _cropped(self, image: Image.Image) -> Image.Image:
+        """The middle; black where the image is smaller."""
+        if self.crop_rounding == "half_even":
+            middle: Image.Image = F.center_crop(image, list(self.crop))
+            return middle
+        left, top = (image.width - self.crop[1]) // 2, (image.height - self.crop[0]) // 2
+        return image.crop((left, top, left + self.crop[1], top + self.crop[0]))
 
     def _pad(self, image: Image.Image) -> Image.Image:
         """Fill up to the crop with the mean colour, the odd pixel to the right and below."""

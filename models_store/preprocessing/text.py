@@ -15,7 +15,8 @@ from models_store.preprocessing.protocol import Prepared
 
 FOLDER = "tokenizer"
 _DEFINITION = "tokenizer.json"
-_FROM_ENCODING = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
+FROM_ENCODING = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
+"""Which field of the tokenizer's encoding is which input of the model."""
 
 
 class TextPreprocessing:
@@ -105,7 +106,7 @@ class TextPreprocessing:
     def _prepared(self, encoding: Encoding) -> Prepared | FinetunedError:
         if not encoding.ids:
             return _empty()
-        tensors = {name: torch.tensor(getattr(encoding, _FROM_ENCODING[name])) for name in self._inputs}
+        tensors = {name: torch.tensor(getattr(encoding, FROM_ENCODING[name])) for name in self._inputs}
         return Prepared(tensors, {"tokens": len(encoding.ids), "truncated": bool(encoding.overflowing)})
 
 

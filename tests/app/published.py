@@ -18,7 +18,12 @@ TEXTS = ("hf/tests/minilm", "main")
 LABELS = ["ants", "bees", "cats"]
 
 
-def publish(service: Running, owner_key: str | None = None, kind: tuple[str, str | None] = IMAGES) -> str:
+def publish(
+    service: Running,
+    owner_key: str | None = None,
+    kind: tuple[str, str | None] = IMAGES,
+    name: str = "insects",
+) -> str:
     """A model of an owner (the admin, if no key is given); gives its id."""
     with service.client(owner_key) if owner_key else service.client() as client:
         task = "text-classification" if kind is TEXTS else "image-classification"
@@ -36,7 +41,7 @@ def publish(service: Running, owner_key: str | None = None, kind: tuple[str, str
             registry.NewModel(
                 id=model_id,
                 owner=owner,
-                name="insects",
+                name=name,
                 job_id=job_id,
                 dataset_id=dataset,
                 task=task,

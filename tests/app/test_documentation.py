@@ -64,6 +64,6 @@ def test_every_route_is_described_in_words(description: dict[str, Any]) -> None:
 def test_the_bodies_that_are_read_by_hand_are_described(description: dict[str, Any]) -> None:
     paths = description["paths"]
     upload = paths["/datasets"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
-    assert set(upload["properties"]) == {"file", "name", "task", "validation_fraction", "seed"}
+    assert set(upload["properties"]) == {"file", "name", "task", "validation_fraction", "seed", "split"}
     predict = paths["/predict"]["post"]["requestBody"]["content"]
     assert set(predict) == {"application/json", "multipart/form-data", "image/*"}

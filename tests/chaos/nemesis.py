@@ -43,6 +43,7 @@ class Nemesis:
         self.done: Counter[str] = Counter()
         self.faults: dict[str, Callable[[], bool]] = {
             "child": self.kill_child,
+            "standby": self.kill_standby,
             "pool": self.kill_pool,
             "worker": self.kill_worker,
             "stop": self.stop_worker,
@@ -61,6 +62,11 @@ class Nemesis:
     def kill_child(self) -> bool:
         children = self._service.job_processes()
         return bool(children) and _kill(self._chance.choice(children))
+
+    def kill_standby(self) -> bool:
+        """Idle, or just being given a job."""
+        standbys = self._service.children("worker.standby")
+        return bool(standbys) and _kill(self._chance.choice(standbys))
 
     def kill_pool(self) -> bool:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -253,7 +259,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=15)
     parser.add_argument("--kills", type=int, default=10**9, help="end after this many kills of child, pool or worker")
-    parser.add_argument("--faults", default="child,pool,worker,stop,freeze,api,broker,wipe")
+    parser.add_argument("--faults", default="child,standby,pool,worker,stop,freeze,api,broker,wipe")
     chosen = parser.parse_args()
     verdict = run(chosen.seed, chosen.minutes * 60, chosen.kills, chosen.faults.split(","))
     sys.stdout.write(json.dumps(verdict, indent=1) + "\n")

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -140,8 +141,20 @@ class Service:
         return [process for process in self._family() if module in _command(process)]
 
     def job_processes(self) -> list[psutil.Process]:
-        """The children that do the work of a job now."""
-        return self.children("worker.child")
+        """The children that do the work of a job now, whether they were started for it or stood by."""
+        prepared = self.children("worker.standby")
+        return self.children("worker.child") + [one for one in prepared if _name(one) == "finetuned-job"]
+
+    def ready_standby(self, seconds: float = 120) -> psutil.Process:
+        """Wait for a process that has imported what a training needs, and has no job yet."""
+
+        def ready() -> psutil.Process | None:
+            said = re.findall(r"standby_ready +pid=(\d+)", (self.folder / "worker.log").read_text(errors="replace"))
+            idle = [one for one in self.children("worker.standby") if _name(one) == "finetuned-idle"]
+            return next((one for one in idle if str(one.pid) in said), None)
+
+        standby: psutil.Process = until(ready, seconds, "a standby is ready")
+        return standby
 
     def stop(self) -> None:
         """End everything that was started here."""
@@ -227,6 +240,13 @@ class Service:
             with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
                 if process.environ().get("FINETUNED_DATA_DIR") == mine and process.status() != psutil.STATUS_ZOMBIE:
                     yield process
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return process.name()
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def _command(process: psutil.Process) -> list[str]:

@@ -5,15 +5,29 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 
 from tests.finetuned.waiting import until
 
 Json = dict[str, Any]
 _REFUSED = {"code": "unknown_backbone", "detail": "There is no such backbone. See /backbones.", "request_id": "req_1"}
+
+
+REPORT: Json = {
+    "model": "mdl_1",
+    "dataset": "ds_1",
+    "split": "validation",
+    "items": 4,
+    "accuracy": 0.75,
+    "loss": 0.5,
+    "classes": [{"label": "긍정", "precision": 1.0, "recall": 0.5, "f1": 0.667, "support": 2}],
+    "calibration": {"temperature": 1.25, "ece_before": 0.2, "ece_after": 0.1},
+    "mistakes": [{"item": "17", "name": "train.csv:18", "label": "긍정", "predicted": "부정", "score": 0.99}],
+}
 
 
 class Stub:
@@ -26,7 +40,9 @@ class Stub:
         self.bodies: list[Json] = []
         self.pages: list[str | None] = []
         self.polls_until_ended = 2
-        self.job: Json = {"id": "job_1", "name": "a job", "status": "running", "backbone": "hf/x"}
+        self.aliases: Json = {}
+        self.model_file = "개미-v3"
+        self.job: Json = {"id": "job_1", "name": "a job", "status": "running", "backbone": "hf/x", "report": REPORT}
 
 
 def _app(stub: Stub) -> FastAPI:
@@ -40,6 +56,7 @@ def _app(stub: Stub) -> FastAPI:
 
     _add_uploads(app, stub)
     _add_jobs(app, stub)
+    _add_versions(app, stub)
     _add_models(app, stub)
     return app
 
@@ -47,6 +64,7 @@ def _app(stub: Stub) -> FastAPI:
 def _add_uploads(app: FastAPI, stub: Stub) -> None:
     @app.post("/datasets")
     @app.post("/weights")
+    @app.post("/checkpoints")
     async def upload(request: Request) -> Json:
         async with request.form() as form:
             file = form["file"]
@@ -83,7 +101,36 @@ def _add_jobs(app: FastAPI, stub: Stub) -> None:
         return {"data": data, "has_more": first + limit < 250}
 
 
+def _add_versions(app: FastAPI, stub: Stub) -> None:
+    @app.get("/models/{ref:path}/download")
+    def download(ref: str, format: str) -> Response:  # noqa: A002
+        if ref == "gone":
+            return JSONResponse({"code": "model_not_found", "detail": "No such model. List them."}, 404)
+        disposition = f"attachment; filename=\"x.{format}\"; filename*=UTF-8''{quote(stub.model_file)}.{format}"
+        cut = {"Content-Length": "1000"} if ref == "cut" else {}
+        halves = iter((b"the first half, ", b"the second half"))
+        return StreamingResponse(halves, headers={"Content-Disposition": disposition, **cut})
+
+    @app.put("/models/{ref:path}/aliases/{alias}")
+    def promote(ref: str, alias: str) -> Json:
+        stub.aliases[alias] = ref
+        return {"id": "mdl_1", "name": "개미", "version": 3, "aliases": [alias]}
+
+    @app.delete("/models/{ref:path}/aliases/{alias}", status_code=204)
+    def remove_alias(ref: str, alias: str) -> None:
+        assert stub.aliases.pop(alias) == ref
+
+
 def _add_models(app: FastAPI, stub: Stub) -> None:
+    @app.get("/models/{_ref}/report")
+    def report(_ref: str) -> Json:
+        return REPORT
+
+    @app.post("/models/{_ref}/evaluate", status_code=202)
+    async def evaluate(_ref: str, request: Request) -> Json:
+        stub.bodies.append(await request.json())
+        return stub.job
+
     @app.get("/models/{_ref:path}")
     def model(_ref: str) -> Json:
         return {"id": "mdl_1", "task": "text-classification"}

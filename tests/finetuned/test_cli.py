@@ -47,6 +47,42 @@ def test_predictions_are_printed_beside_their_inputs(stub: Stub) -> None:
     assert done.stdout.splitlines()[1].split() == ["a", "[bold]joy[/bold]", "good", "0.75"]
 
 
+def test_report_shows_the_classes_and_the_items_whose_labels_may_be_wrong(stub: Stub) -> None:
+    done = _finetuned(stub.url, "report", "mdl_1")
+
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["accuracy", "0.75"] in lines
+    assert ["temperature", "1.25"] in lines
+    assert ["긍정", "1", "0.5", "0.667", "2"] in lines
+    assert ["17", "train.csv:18", "긍정", "부정", "0.99"] in lines
+
+
+def test_evaluate_waits_and_prints_the_report(stub: Stub) -> None:
+    stub.polls_until_ended = 1
+
+    done = _finetuned(stub.url, "evaluate", "mdl_1", "ds_7", "--json")
+
+    assert done.returncode == 0, done.stderr
+    assert stub.bodies[-1] == {"dataset": "ds_7"}
+    assert json.loads(done.stdout)["mistakes"][0]["label"] == "긍정"
+
+
+def test_a_model_is_downloaded_and_its_path_printed(stub: Stub, tmp_path: Path) -> None:
+    done = _finetuned(stub.url, "models", "download", "개미@production", "--to", str(tmp_path), "--format", "ckpt")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(tmp_path / "개미-v3.ckpt")
+    assert (tmp_path / "개미-v3.ckpt").read_text() == "the first half, the second half"
+
+
+def test_promoting_says_what_the_alias_means_now(stub: Stub) -> None:
+    done = _finetuned(stub.url, "models", "promote", "mdl_1", "best")
+
+    assert (done.returncode, done.stdout.strip()) == (0, "개미@best is version 3 now."), done.stderr
+    assert stub.aliases == {"best": "mdl_1"}
+
+
 def test_json_is_printed_whole(stub: Stub) -> None:
     done = _finetuned(stub.url, "jobs", "list", "--limit", "2", "--json")
 

@@ -14,7 +14,7 @@ import pytest
 
 from finetuned import ApiError, Client
 from finetuned.port import free_port
-from tests.finetuned.stub import Stub, serving
+from tests.finetuned.stub import REPORT, Stub, serving
 
 
 @pytest.fixture
@@ -74,6 +74,17 @@ def test_upload_sends_file_and_fields_and_waits_for_the_import(client: Client, s
             "validation_fraction": "0.3",
             "seed": "7",
         }
+    ]
+
+
+def test_checkpoint_is_sent_with_its_name_and_architecture(client: Client, stub: Stub, tmp_path: Path) -> None:
+    file = tmp_path / "인코더.ckpt"
+    file.write_bytes(b"tensors")
+
+    client.upload_checkpoint(file, "plugin/autoencoder")
+
+    assert stub.uploads == [
+        {"filename": "인코더.ckpt", "content": b"tensors", "name": "인코더", "architecture": "plugin/autoencoder"}
     ]
 
 
@@ -180,6 +191,17 @@ def test_images_are_sent_in_base64(client: Client, stub: Stub, tmp_path: Path) -
     assert [base64.b64decode(item) for item in stub.bodies[0]["inputs"]] == [b"from a file", b"from memory"]
 
 
+def test_a_models_report_is_given(client: Client) -> None:
+    assert client.report("insects@production") == REPORT
+
+
+def test_an_evaluation_is_a_job_to_wait_for(client: Client, stub: Stub) -> None:
+    job = client.evaluate("insects@production", "ds_1")
+
+    assert stub.bodies == [{"dataset": "ds_1"}]
+    assert client.wait_job(job["id"])["report"] == REPORT
+
+
 def test_health_and_readiness_are_told_apart(client: Client) -> None:
     assert client.healthz()
     assert not client.readyz()
@@ -206,3 +228,42 @@ def test_import_needs_httpx_alone() -> None:
     program = f"import sys; from finetuned import Client; print(sorted({heavy} & sys.modules.keys()))"
 
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[]\n"
+
+
+def test_a_download_takes_the_models_name_in_a_folder_and_any_other_as_it_is(client: Client, tmp_path: Path) -> None:
+    assert client.download("개미@production", tmp_path) == tmp_path / "개미-v3.zip"
+    assert client.download("mdl_1", tmp_path / "mine.ckpt", "ckpt") == tmp_path / "mine.ckpt"
+
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"the first half, the second half"}
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_name_too_long_for_a_file_is_cut_between_letters(client: Client, stub: Stub, tmp_path: Path) -> None:
+    stub.model_file = "개미" * 100
+
+    name = client.download("mdl_1", tmp_path).name
+
+    assert name == "개미" * 39 + ".zip"
+
+
+def test_a_name_that_leads_elsewhere_stays_in_the_folder(client: Client, stub: Stub, tmp_path: Path) -> None:
+    stub.model_file = "../../elsewhere"
+
+    assert client.download("mdl_1", tmp_path) == tmp_path / "elsewhere.zip"
+
+
+@pytest.mark.parametrize(("ref", "code"), [("gone", "model_not_found"), ("cut", "unreachable")])
+def test_of_a_download_that_fails_nothing_stays(client: Client, tmp_path: Path, ref: str, code: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        client.download(ref, tmp_path)
+
+    assert refused.value.code == code
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_aliases_are_set_and_removed(client: Client, stub: Stub) -> None:
+    assert client.promote("a/b@latest")["aliases"] == ["production"]
+    assert stub.aliases == {"production": "a/b@latest"}
+
+    client.remove_alias("a/b@latest", "production")
+    assert stub.aliases == {}

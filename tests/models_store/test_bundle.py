@@ -10,10 +10,12 @@ from torch import nn
 from models_store import bundle, trunks
 from models_store.backbones import FAMILIES
 from models_store.backbones.family import Architecture, Backbone, Batch
-from models_store.errors import ConflictError
+from models_store.errors import ConflictError, NotFoundError
 from models_store.mirror import Mirror
 from models_store.network import Network
+from models_store.outliers import Outliers
 from models_store.preprocessing.protocol import Prepared
+from models_store.reporting import stored
 from tests.models_store.samples import minilm, photos
 
 CARD = {"labels": ["긍정", "부정", "그 밖"], "task": "any"}
@@ -70,6 +72,39 @@ def test_the_card_says_what_the_model_is(tmp_path: Path) -> None:
     assert card["labels"] == CARD["labels"]
     assert card["preprocessing"] == source.preprocessing.card()
     assert card["trunk"] == trunks.trunk_sha256(source.module, source.architecture)
+
+
+def test_report_and_references_are_stored_with_the_model(tmp_path: Path) -> None:
+    source = backbone("timm/test_resnet", tmp_path)
+    network = Network(source.module, source.architecture, classes=3)
+    width = source.architecture.width
+    outliers = Outliers.fit(torch.randn(9, width), 3, torch.randn(8, width))
+    report = {"accuracy": 0.5, "labels": ["긍정"]}
+    directory = tmp_path / "models" / "mdl_1"
+    bundle.save(
+        directory,
+        tmp_path,
+        network,
+        source.architecture,
+        source.preprocessing,
+        CARD,
+        report=report,
+        outliers=outliers,
+    )
+    assert stored.read(directory) == report
+    loaded = bundle.load(directory, tmp_path).outliers
+    assert loaded is not None
+    item = torch.randn(4, width)
+    assert torch.equal(loaded.share_closer(item), outliers.share_closer(item))
+
+
+def test_a_model_of_an_earlier_version_loads_without_report_and_references(tmp_path: Path) -> None:
+    source = backbone("timm/test_resnet", tmp_path)
+    directory = save(tmp_path, "mdl_1", source, Network(source.module, source.architecture, classes=3))
+    assert bundle.load(directory, tmp_path).outliers is None
+    with pytest.raises(NotFoundError) as refusal:
+        stored.read(directory)
+    assert refusal.value.code == "report_not_found"
 
 
 def test_models_with_the_same_backbone_share_a_trunk_and_are_small(tmp_path: Path) -> None:

@@ -119,6 +119,55 @@ def test_a_network_for_serving_cannot_be_put_in_training_mode(tmp_path: Path) ->
     assert not model(images()).requires_grad
 
 
+def test_what_is_spared_of_a_frozen_backbone_trains_and_the_rest_stays_bit_identical(tmp_path: Path) -> None:
+    model = network(image_backbone(tmp_path))
+    top: Any = model.backbone.get_submodule("layer4")
+    model.freeze_backbone(spare=[top])
+    before = {name: tensor.clone() for name, tensor in model.backbone.state_dict().items()}
+    train(model, images())
+    moved = {name for name, tensor in model.backbone.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert moved == {f"layer4.{name}" for name in top.state_dict()}
+
+
+def test_what_is_spared_follows_the_networks_mode_and_the_rest_stays_in_eval(tmp_path: Path) -> None:
+    model = network(image_backbone(tmp_path))
+    top = model.backbone.get_submodule("layer4")
+    model.freeze_backbone(spare=[top])
+    for mode in (True, False, True):
+        model.train(mode)
+        spared = set(top.modules())
+        assert {module.training for module in spared} == {mode}
+        assert not any(module.training for module in model.backbone.modules() if module not in spared)
+
+
+def test_freezing_says_anew_what_is_spared(tmp_path: Path) -> None:
+    model = network(image_backbone(tmp_path))
+    model.freeze_backbone(spare=[model.backbone.get_submodule("layer4")])
+    model.freeze_backbone()
+    model.train()
+    assert not any(module.training for module in model.backbone.modules())
+    assert not any(tensor.requires_grad for tensor in model.backbone.parameters())
+    assert not model.features(images()).requires_grad
+
+
+def test_unfreezing_ends_also_a_freezing_that_spared_something(tmp_path: Path) -> None:
+    model = network(image_backbone(tmp_path))
+    model.freeze_backbone(spare=[model.backbone.get_submodule("layer4")])
+    model.unfreeze_backbone()
+    model.train(False)
+    model.train()
+    assert all(module.training for module in model.modules())
+    assert all(tensor.requires_grad for tensor in model.parameters())
+
+
+def test_a_network_for_serving_spares_nothing(tmp_path: Path) -> None:
+    model = network(image_backbone(tmp_path))
+    model.freeze_backbone(spare=[model.backbone.get_submodule("layer4")])
+    model.freeze().train()
+    assert not any(module.training for module in model.modules())
+    assert not any(tensor.requires_grad for tensor in model.parameters())
+
+
 @pytest.mark.parametrize("frozen", [True, False])
 def test_logits_are_float32_under_autocast_too(frozen: bool, tmp_path: Path) -> None:
     model = network(image_backbone(tmp_path))

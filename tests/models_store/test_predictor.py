@@ -10,6 +10,7 @@ from models_store.backbones import FAMILIES
 from models_store.engines import ENGINES
 from models_store.mirror import Mirror
 from models_store.network import Network
+from models_store.outliers import Outliers
 from models_store.predictor import Logits, Predictor
 from tests.models_store.samples import encoded, minilm, noise, photos
 
@@ -17,14 +18,27 @@ LABELS = ["ants", "bees", "나비"]
 TEXTS = [f"text number {number} {'is longer ' * (number % 17)}".encode() for number in range(40)]
 
 
-def predictor(store: Path, family: str, name: str, weights: str | None) -> Predictor:
-    backbone = FAMILIES[family].load(name, weights, Mirror(store), {})
+def predictor(store: Path, family: str, name: str, weights: str | None, **card: float) -> Predictor:
     torch.manual_seed(0)
+    backbone = FAMILIES[family].load(name, weights, Mirror(store), {})
     network = Network(backbone.module, backbone.architecture, classes=len(LABELS))
-    directory = store / "models" / "mdl_1"
-    bundle.save(directory, store, network, backbone.architecture, backbone.preprocessing, {"labels": LABELS})
+    directory = store / "models" / f"mdl_{len(card)}"
+    bundle.save(
+        directory,
+        store,
+        network,
+        backbone.architecture,
+        backbone.preprocessing,
+        {"labels": LABELS, **card},
+        outliers=_outliers(backbone.architecture.width) if card else None,
+    )
     loaded = bundle.load(directory, store)
     return Predictor(loaded, ENGINES["torch"](loaded))
+
+
+def _outliers(width: int) -> Outliers:
+    chance = torch.Generator().manual_seed(0)
+    return Outliers.fit(torch.randn(9, width, generator=chance), 3, torch.randn(8, width, generator=chance))
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +51,36 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
     return predictor(tmp_path_factory.mktemp("store"), "timm", "test_resnet", None)
+
+
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    """As ``images``, with a temperature and references."""
+    return predictor(tmp_path_factory.mktemp("store"), "timm", "test_resnet", None, temperature=0.25)
+
+
+def test_scores_are_calibrated_and_logits_are_not(images: Predictor, calibrated: Predictor) -> None:
+    content = photos()["flower"]
+    (raw,), (served,) = (model.predict([content], with_logits=True) for model in (images, calibrated))
+    assert served["logits"] == raw["logits"]
+    probabilities = torch.softmax(torch.tensor(raw["logits"], dtype=torch.float64) / 0.25, dim=0).tolist()
+    scores = {entry["label"]: entry["score"] for entry in served["scores"]}
+    assert [scores[label] for label in LABELS] == pytest.approx(probabilities, abs=1e-12)
+    assert served["score"] > raw["score"] + 1e-3
+
+
+def test_each_item_is_told_how_far_it_is_from_the_training_data(calibrated: Predictor) -> None:
+    good, bad, alone = calibrated.predict([photos()["flower"], b"", encoded(noise(60, 60))])
+    for answer in (good, alone):
+        share = answer["diagnostics"]["out_of_distribution"]
+        assert (share * 8).is_integer()
+        assert 0 <= share <= 1
+    assert bad.keys() == {"error"}
+
+
+def test_models_of_earlier_versions_tell_no_distance(images: Predictor) -> None:
+    (answer,) = images.predict([photos()["flower"]])
+    assert "out_of_distribution" not in answer["diagnostics"]
 
 
 def test_an_answer_has_the_form_of_the_api(texts: Predictor) -> None:

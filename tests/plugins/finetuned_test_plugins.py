@@ -9,9 +9,13 @@ import time
 from typing import Final
 
 import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
 from torch import Tensor, nn
 
 from models_store.preprocessing.image import ImagePreprocessing
+from models_store.preprocessing.text import TextPreprocessing
 
 HALF: Final = (0.5, 0.5, 0.5)
 
@@ -90,3 +94,44 @@ class Slow(Tiny):
 
     def misbehave(self, pixels: Tensor) -> None:  # noqa: ARG002
         time.sleep(0.2)
+
+
+class Autoencoder(nn.Module):
+    """What an operator registers for autoencoders of 16-pixel pictures that people train with Lightning.
+
+    The encoder gives 100 features. It has a batch norm, whose statistics a frozen job must not move.
+    """
+
+    preprocessing = ImagePreprocessing(16, (16, 16), "center", "bilinear", antialias=True, mean=HALF, std=HALF)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(
+            nn.Flatten(), nn.Linear(768, 128), nn.BatchNorm1d(128), nn.ReLU(), nn.Linear(128, 100)
+        )
+        self.decoder = nn.Sequential(nn.Linear(100, 128), nn.ReLU(), nn.Linear(128, 768), nn.Unflatten(1, (3, 16, 16)))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """[N, 3, 16, 16] → the same."""
+        pictures: Tensor = self.decoder(self.encoder(pixels))
+        return pictures
+
+
+class Words(nn.Module):
+    """The mean of a text's words, of which it knows a few."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        words = ("[PAD]", "[UNK]", "good", "bad", "film", "좋은", "나쁜", "영화", "word")
+        tokenizer = Tokenizer(WordLevel({word: index for index, word in enumerate(words)}, unk_token="[UNK]"))
+        tokenizer.pre_tokenizer = Whitespace()
+        files = {"tokenizer.json": tokenizer.to_str().encode()}
+        inputs = ["input_ids", "attention_mask"]
+        self.preprocessing = TextPreprocessing(files, max_length=16, inputs=inputs, pad_id=0)
+        self.embedding = nn.Embedding(len(words), 8)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """[N, tokens] → [N, 8]."""
+        weights = attention_mask.unsqueeze(-1).float()
+        features: Tensor = (self.embedding(input_ids) * weights).sum(dim=1) / weights.sum(dim=1)
+        return features

@@ -15,6 +15,7 @@ from typing import IO, Final
 from models_store.errors import InvalidError
 from worker.importing.candidates import Desk
 from worker.importing.limits import ImportLimits
+from worker.importing.names import decoded_names
 from worker.importing.paths import is_litter, split_path
 from worker.importing.problems import BadItemError
 
@@ -163,8 +164,7 @@ class _DirectoryGuard(io.BufferedReader):
 
 def _readable(archive: zipfile.ZipFile, desk: Desk) -> Iterator[Member]:
     seen: set[tuple[str, ...]] = set()
-    for info in archive.infolist():
-        name = _decoded_name(info)
+    for info, name in zip(archive.infolist(), decoded_names(archive.infolist()), strict=True):
         if name.endswith("/"):
             continue
         try:
@@ -179,17 +179,6 @@ def _readable(archive: zipfile.ZipFile, desk: Desk) -> Iterator[Member]:
         else:
             seen.add(parts)
             yield Member(parts, info)
-
-
-def _decoded_name(info: zipfile.ZipInfo) -> str:
-    # Not ``filename``: there zipfile has cut the name at a NUL. Many archivers write UTF-8 without saying so.
-    name = info.orig_filename
-    if info.flag_bits & 0x800 or name.isascii():
-        return name
-    try:
-        return name.encode("cp437").decode("utf-8")
-    except UnicodeError:
-        return name
 
 
 def _check_entry(info: zipfile.ZipInfo) -> None:

@@ -1,12 +1,13 @@
 """What every kind of upload gives to the import: items that were checked, whose content is read again when written."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from worker.importing.duplicates.groups import Likeness, Numbers
 from worker.importing.limits import ImportLimits
-from worker.importing.problems import Problems
+from worker.importing.problems import Problem, Problems
 
 Progress = Callable[[float], None]
 """Is told the fraction that is done, very often; what it raises ends the import."""
@@ -16,7 +17,8 @@ Progress = Callable[[float], None]
 class Candidate:
     """An item that was found good.
 
-    ``split`` is None where the upload does not say; ``place`` tells its source where the content lies.
+    ``split`` is None where the upload does not say; ``place`` tells its source where the content lies. ``digest`` is 64
+    bits of a hash of the content, by which identical items are known; ``group`` is that of its copies, if it has any.
     """
 
     name: str
@@ -24,6 +26,8 @@ class Candidate:
     split: str | None
     place: int
     length: int
+    digest: int
+    group: int | None = None
 
 
 class Source(Protocol):
@@ -42,6 +46,12 @@ class Source(Protocol):
 
     def content(self, candidate: Candidate) -> bytes:
         """The bytes to keep of a good item."""
+
+    def likeness(self, candidates: Sequence[Candidate], first: Numbers) -> Likeness:
+        """Compare the contents of the candidates of these numbers; ``candidates`` are all, in their order."""
+
+    def oddities(self) -> list[Problem]:
+        """What looks odd in the good items, once they all were checked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 from typing import Protocol
 
 from models_store.errors import InvalidError
+from worker.importing.names import is_korean
 from worker.importing.problems import BadItemError
 
 _BOM = b"\xef\xbb\xbf"
+_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 
 class ByteLines(Protocol):
@@ -58,6 +60,13 @@ class Lines:
         except UnicodeDecodeError as error:
             raise InvalidError(
                 "not_utf8",
-                f"Line {self.number} of {self._where} is not UTF-8 ({error.reason}). Save the file as UTF-8.",
+                f"Line {self.number} of {self._where} is not UTF-8 ({self._guessed(raw) or error.reason}). "
+                "Save the file as UTF-8; spreadsheets call it CSV UTF-8.",
                 param="file",
             ) from error
+
+    def _guessed(self, raw: bytes) -> str:
+        """What the line seems to be instead. It is only told: texts that were read wrongly would pass as good ones."""
+        if self.number == 1 and raw.startswith(_UTF16_BOMS):
+            return "it seems to be UTF-16"
+        return "it seems to be CP949, Korean of Windows" if is_korean(raw) else ""

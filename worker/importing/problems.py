@@ -9,6 +9,11 @@ Problem = dict[str, str]
 _ITEM_CHARACTERS: Final = 500
 
 
+def problem(item: str, code: str, message: str) -> Problem:
+    """Make an entry. A NUL in the item's name, which databases refuse, is written as an escape."""
+    return {"item": item[:_ITEM_CHARACTERS].replace("\0", "\\0"), "code": code, "message": message}
+
+
 class BadItemError(Exception):
     """This item alone cannot be used; ``code`` is stable, ``message`` says what to do."""
 
@@ -38,13 +43,13 @@ class Problems:
         self._limit = limit
 
     def add(self, item: str, code: str, message: str) -> None:
-        """List a bad item. A NUL in its name, which databases refuse, is written as an escape."""
+        """List a bad item."""
         if len(self.found) >= self._limit:
             raise InvalidError(
                 "too_many_problems",
                 f"More than {self._limit:,} items are bad. Mend what the list tells, then upload again.",
             )
-        self.found.append({"item": item[:_ITEM_CHARACTERS].replace("\0", "\\0"), "code": code, "message": message})
+        self.found.append(problem(item, code, message))
 
     def refuse(self, item: str, error: BadItemError) -> None:
         """List an item by the error that it raised."""

@@ -51,7 +51,12 @@ def run(attempt: Attempt) -> None:
 
 def _options(dataset: DatasetRow) -> ImportOptions:
     asked = dataset.options
-    return ImportOptions(task=asked["task"], validation_fraction=asked["validation_fraction"], seed=asked["seed"])
+    return ImportOptions(
+        task=asked["task"],
+        validation_fraction=asked["validation_fraction"],
+        seed=asked["seed"],
+        split=asked.get("split", "given"),  # uploads that waited while the service was upgraded have none
+    )
 
 
 def _keep_problems(attempt: Attempt, dataset_id: str, problems: list[Problem]) -> None:

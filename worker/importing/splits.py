@@ -1,7 +1,5 @@
 """Which item is for training, which for validation, which for the test: settled before anything is written."""
 
-import hashlib
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Final
@@ -9,6 +7,8 @@ from typing import Final
 from models_store.errors import InvalidError
 from models_store.itemset import SPLITS
 from worker.importing.candidates import Candidate
+from worker.importing.draw import Draw, drawn
+from worker.importing.duplicates.findings import copies_of_test
 from worker.importing.limits import ImportLimits
 from worker.importing.problems import Problems
 
@@ -25,15 +25,13 @@ Arranged = list[tuple[str, Candidate]]
 """Pairs of split and item, in the order of the manifest."""
 
 
-def arrange(
-    candidates: Iterable[Candidate], fraction: float, seed: int, limits: ImportLimits, problems: Problems
-) -> Arranged:
+def arrange(candidates: Iterable[Candidate], draw: Draw, limits: ImportLimits, problems: Problems) -> Arranged:
     """Give every good item its split, and leave out those whose class has nothing to train on.
 
-    A validation split that the upload brings is kept as it is. Else each class of n ≥ 2 items gives
-    ``max(1, round(fraction * n))`` of them, but never its last; which ones is a function of seed, label and name, so
-    neither the order of the files nor other items change it. A class with one training item stays, and is listed as
-    ``tiny_class``: it can be learnt, but not be validated.
+    A validation split that the upload brings is kept as it is, unless it is to be drawn anew; then training and
+    validation items that are copies of test items are left out. For the draw see
+    :func:`worker.importing.draw.drawn`: neither the order of the upload nor other items change it. A class with one
+    training item stays, and is listed as ``tiny_class``: it can be learnt, but not be validated.
 
     Raises:
         InvalidError: ``too_few_classes``, ``too_many_classes``, ``too_few_items``.
@@ -41,13 +39,16 @@ def arrange(
     given: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in candidates:
         given[candidate.split or "train"].append(candidate)
+    if draw.regrouped:
+        given["train"] = _apart_from_test(given["train"] + given.pop("validation", []), given["test"], problems)
     training = Counter(candidate.label for candidate in given["train"])
     _check_classes(training, limits)
     for split in ("validation", "test"):
         given[split] = _of_known_classes(given[split], training, problems)
     _list_tiny_classes(training, problems)
     if not given["validation"]:
-        given["train"], given["validation"] = _draw(given["train"], fraction, seed)
+        given["train"], given["validation"] = drawn(given["train"], draw)
+        _list_copied_classes(training, given["validation"], problems)
     if not given["validation"]:
         raise InvalidError(
             "too_few_items",
@@ -57,6 +58,18 @@ def arrange(
     return [
         (split, item) for split in SPLITS for item in sorted(given[split], key=lambda item: (item.label, item.name))
     ]
+
+
+def _apart_from_test(items: list[Candidate], test: list[Candidate], problems: Problems) -> list[Candidate]:
+    """The items that are no copies of test items; the others are listed, an entry a group."""
+    tested = {item.group: item for item in reversed(test) if item.group is not None}
+    left_out: dict[int, list[str]] = defaultdict(list)
+    for item in items:
+        if item.group in tested and item.group is not None:
+            left_out[item.group].append(item.name)
+    for entry in copies_of_test((tested[group].name, sorted(names)) for group, names in left_out.items()):
+        problems.add(**entry)
+    return [item for item in items if item.group not in left_out]
 
 
 def _check_classes(training: Counter[str], limits: ImportLimits) -> None:
@@ -88,23 +101,18 @@ def _list_tiny_classes(training: Counter[str], problems: Problems) -> None:
         problems.add(label, "tiny_class", "This class has one good training item; it is kept. Add more of them.")
 
 
-def _draw(items: list[Candidate], fraction: float, seed: int) -> tuple[list[Candidate], list[Candidate]]:
-    """Split by class into training and validation."""
-    classes: dict[str, list[Candidate]] = defaultdict(list)
-    for item in items:
-        classes[item.label].append(item)
-    training: list[Candidate] = []
-    validation: list[Candidate] = []
-    for members in classes.values():
-        count = min(max(1, round(fraction * len(members))), len(members) - 1)
-        members.sort(key=lambda item: _lot(seed, item))
-        validation += members[:count]
-        training += members[count:]
-    return training, validation
-
-
-def _lot(seed: int, item: Candidate) -> bytes:
-    return hashlib.sha256(json.dumps([seed, item.label, item.name]).encode()).digest()
+def _list_copied_classes(training: Counter[str], validation: list[Candidate], problems: Problems) -> None:
+    """Classes of several items that nevertheless could give none to validate with."""
+    if validation:
+        for label in sorted(
+            {label for label, count in training.items() if count > 1}.difference(item.label for item in validation)
+        ):
+            problems.add(
+                label,
+                "tiny_class",
+                "The training items of this class are copies of one another or of other classes' items, so none could "
+                "be set apart to validate with. Add different ones.",
+            )
 
 
 def _told(training: Counter[str], most: int = 5) -> str:

@@ -2,16 +2,19 @@
 
 import json
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import IO
 
 from models_store.errors import InvalidError
 from worker.importing.candidates import Candidate, Desk, Progress
+from worker.importing.duplicates.groups import Likeness, Numbers
+from worker.importing.duplicates.texts import TextSketches, digest, normalised
 from worker.importing.limits import ImportLimits
 from worker.importing.lines import ByteLines, Lines
-from worker.importing.problems import BadItemError
+from worker.importing.oddities import TextOddities
+from worker.importing.problems import BadItemError, Problem
 from worker.importing.rows import ROW_READERS, Row
 from worker.importing.splits import SPLIT_NAMES
 
@@ -29,12 +32,17 @@ class Table:
 
 
 class TextSource:
-    """The rows of tables. Good texts are kept in ``spool``, a temporary file, until they are written in order."""
+    """The rows of tables. Good texts are kept in ``spool``, a temporary file, until they are written in order.
+
+    Their sketches, by which copies are found, go to ``rows``, another one.
+    """
 
     task = "text-classification"
 
-    def __init__(self, tables: list[Table], spool: IO[bytes], desk: Desk) -> None:
+    def __init__(self, tables: list[Table], spool: IO[bytes], rows: IO[bytes], desk: Desk) -> None:
         self._tables, self._spool, self._desk = tables, spool, desk
+        self._sketches = TextSketches(rows)
+        self._oddities = TextOddities()
         self._rows = 0
         self._bytes = 0
 
@@ -56,6 +64,14 @@ class TextSource:
         self._spool.seek(candidate.place)
         return self._spool.read(candidate.length)
 
+    def likeness(self, candidates: Sequence[Candidate], first: Numbers) -> Likeness:
+        """See :class:`worker.importing.candidates.Source`."""
+        return self._sketches.likeness(first, lambda number: normalised(self.content(candidates[number]).decode()))
+
+    def oddities(self) -> list[Problem]:
+        """See :class:`worker.importing.candidates.Source`."""
+        return list(self._oddities.found())
+
     def _read(self, table: Table, lines: Lines) -> Iterator[Candidate | None]:
         """A candidate for every row; None for one that is bad."""
 
@@ -75,7 +91,11 @@ class TextSource:
         label = _label(row.label, self._desk.limits)
         split = _split(row.split) or table.split
         place = self._keep(content)
-        return Candidate(f"{table.prefix}line {row.line}", label, split, place, len(content))
+        name = f"{table.prefix}line {row.line}"
+        text = normalised(content.decode())
+        self._sketches.add(text)
+        self._oddities.add(name, text, len(content))
+        return Candidate(name, label, split, place, len(content), digest(text))
 
     def _keep(self, content: bytes) -> int:
         place = self._bytes

@@ -33,6 +33,16 @@ class Reporter(pl.Callback):
         self._current: Json = {}
         self._sent_at = 0.0
 
+    @property
+    def current(self) -> Json:
+        """The metrics of the last epoch that ended: training loss, validation loss and accuracy."""
+        return self._current
+
+    def tell(self, message: str) -> None:
+        """Append a line to the job's history, for those in the training that do not know their job."""
+        held = self._attempt.claim
+        self._attempt.persist(lambda: leases.log(self._attempt.database, held, message))
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Remember where and when the training started, for the estimate of what remains."""
         del pl_module

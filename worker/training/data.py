@@ -1,14 +1,16 @@
 """Batches for the Trainer: sized, sharded, and resumable at any batch.
 
 A loader's order is a function of (seed, epoch) alone, and its state is (epoch, batches taken), so a resumed job sees
-exactly the batches that an uninterrupted one would have seen.
+exactly the batches that an uninterrupted one would have seen. Rows that change from epoch to epoch (augmented ones) are
+a function of (seed, epoch, place in the epoch): no thread draws from a generator that others draw from.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,12 +20,20 @@ from models_store.backbones.family import Batch
 from models_store.database.tables import DatasetRow
 from models_store.errors import FinetunedError, InvalidError
 from models_store.itemset import Item, ItemSet
-from models_store.preprocessing.protocol import Preprocessing
+from models_store.preprocessing.protocol import Prepared, Preprocessing
+from worker.training.sampling import Order, Rows, shuffled
 
-Rows = np.ndarray[Any, np.dtype[np.int64]]
 Fetch = Callable[[Rows], Batch]
 """Row numbers → a batch that holds ``label`` beside the inputs."""
 AHEAD = 2
+
+
+@runtime_checkable
+class ChangingRows(Protocol):
+    """Rows that look different in every epoch."""
+
+    def drawn(self, rows: Rows, epoch: int, places: Rows) -> Batch:
+        """The batch of these rows, each at its place of the epoch; equal arguments give equal batches."""
 
 
 class Loader:
@@ -33,11 +43,22 @@ class Loader:
         size: number of rows.
         fetch: gives the batch of some rows; called in ``threads`` threads, or in the caller's own where 0.
         batch_size: rows a step, all processes together.
-        seed: shuffles anew every epoch; None keeps the order.
+        seed: draws an order anew every epoch; None keeps the order of the rows.
+        order: how it is drawn; ``size`` row numbers. Every row once if omitted.
     """
 
-    def __init__(self, size: int, fetch: Fetch, batch_size: int, *, seed: int | None = None, threads: int = 0) -> None:
+    def __init__(
+        self,
+        size: int,
+        fetch: Fetch | ChangingRows,
+        batch_size: int,
+        *,
+        seed: int | None = None,
+        threads: int = 0,
+        order: Order | None = None,
+    ) -> None:
         self._size, self._fetch, self._seed, self._threads = size, fetch, seed, threads
+        self._draw = order or shuffled(size)
         self.batch_size = batch_size
         self.epoch = 0
         self._taken = 0
@@ -64,23 +85,31 @@ class Loader:
         """Continue from there at the next ``iter()``."""
         self.epoch, self._taken = state["epoch"], state["taken"]
 
-    def _batches(self) -> list[Rows]:
-        order = np.arange(self._size)
-        if self._seed is not None:
-            order = np.random.default_rng((self._seed, self.epoch)).permutation(self._size)
-        rank, world = _process()
-        starts = range(0, self._size, self.batch_size)
-        return [order[start : start + self.batch_size][rank::world] for start in starts]
+    def _order(self) -> Rows:
+        if self._seed is None:
+            return np.arange(self._size)
+        return self._draw(np.random.default_rng((self._seed, self.epoch)))
 
-    def _fetched(self, batches: list[Rows]) -> Iterator[Batch]:
+    def _batches(self) -> list[Callable[[], Batch]]:
+        """The epoch's batches of this process, each still to be fetched."""
+        order, places, epoch, fetch = self._order(), np.arange(self._size), self.epoch, self._fetch
+        rank, world = _process()
+
+        def batch(start: int) -> Batch:
+            mine = places[start : start + self.batch_size][rank::world]
+            return fetch.drawn(order[mine], epoch, mine) if isinstance(fetch, ChangingRows) else fetch(order[mine])
+
+        return [partial(batch, start) for start in range(0, self._size, self.batch_size)]
+
+    def _fetched(self, batches: list[Callable[[], Batch]]) -> Iterator[Batch]:
         if not self._threads:
-            yield from map(self._fetch, batches)
+            yield from (fetch() for fetch in batches)
             return
         with ThreadPoolExecutor(self._threads, thread_name_prefix="prepare") as pool:
             waiting: deque[Future[Batch]] = deque()
             try:
-                for rows in batches:
-                    waiting.append(pool.submit(self._fetch, rows))
+                for fetch in batches:
+                    waiting.append(pool.submit(fetch))
                     if len(waiting) > self._threads + AHEAD:
                         yield waiting.popleft().result()
                 while waiting:
@@ -111,14 +140,25 @@ class ItemRows:
 
     def __call__(self, rows: Rows) -> Batch:
         """Read, prepare and collate; int64 labels [N] come along as ``label``."""
-        chosen = [self._items[row] for row in rows]
-        prepared = self._prepare.prepare([self._itemset.content(item) for item in chosen])
+        return self.batch(rows, self._prepare.prepare([self.content(row) for row in rows]))
+
+    def content(self, row: int) -> bytes:
+        """The raw bytes of one item."""
+        return self._itemset.content(self._items[row])
+
+    def batch(self, rows: Rows, prepared: Sequence[Prepared | FinetunedError]) -> Batch:
+        """What was prepared of these rows, collated with their labels.
+
+        Raises:
+            InvalidError: ``dataset_damaged``, one of them could not be.
+        """
         good = []
-        for item, one in zip(chosen, prepared, strict=True):
+        for row, one in zip(rows, prepared, strict=True):
             if isinstance(one, FinetunedError):
                 raise InvalidError(
                     "dataset_damaged",
-                    f"Item {item.name!r} was imported but cannot be read now: {one.message} Upload the data set anew.",
+                    f"Item {self._items[row].name!r} was imported but cannot be read now: {one.message} "
+                    "Upload the data set anew.",
                 )
             good.append(one)
         return {**self._prepare.collate(good), "label": self.labels[torch.from_numpy(rows)]}
@@ -138,7 +178,7 @@ class FeatureRows:
     """Rows of features that were computed before, float32 [N, width]."""
 
     def __init__(self, features: Tensor, labels: Tensor) -> None:
-        self._features, self.labels = features, labels
+        self.features, self.labels = features, labels
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -146,7 +186,7 @@ class FeatureRows:
     def __call__(self, rows: Rows) -> Batch:
         """A batch with ``features`` and ``label``."""
         chosen = torch.from_numpy(rows)
-        return {"features": self._features[chosen], "label": self.labels[chosen]}
+        return {"features": self.features[chosen], "label": self.labels[chosen]}
 
 
 def _process() -> tuple[int, int]:

@@ -6,25 +6,22 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-import torch
 from sqlalchemy.orm import Session
-from torch import Tensor
 
 from models_store import bundle, ids, leases, registry
 from models_store.backbones.family import Backbone
 from models_store.database.tables import DatasetRow, Json
-from models_store.engines import ENGINES
-from models_store.errors import FinetunedError, InvalidError, UnavailableError
+from models_store.errors import UnavailableError
 from models_store.network import Network
-from models_store.predictor import Predictor
 from models_store.spec import JobSpec
 from models_store.trunks import backbone_sha256
 from worker.attempt import Attempt
-from worker.training.data import Data, FeatureRows, ItemRows
+from worker.training import hardware, report
+from worker.training.data import Data, FeatureRows
+from worker.training.parity import certify
 
-PARITY_TOLERANCE: Final = 1e-4
-PARITY_ITEMS: Final = 64
+ENGINE: Final = "torch"
+"""What serves the model."""
 LIBRARIES: Final = ("torch", "torchvision", "timm", "transformers", "pytorch-lightning", "pillow")
 
 
@@ -49,22 +46,33 @@ def export(
     network: Network,
     outcome: Outcome,
 ) -> None:
-    """Save the network as a bundle, check what will be served from it, and publish it with the job's success.
+    """Measure the network, save it as a bundle, check what will be served from it, and publish it as the job ends.
 
     Raises:
         InvalidError: ``parity_failed``, the stored model does not give the trained model's logits.
     """
-    attempt.progress("exporting", 0.96)
+    attempt.progress("exporting", report.START)
     attempt.check_stop()
     model_id = ids.new("mdl")
-    directory = registry.directory(attempt.settings.store_dir, model_id)
+    store_dir = attempt.settings.store_dir
+    directory = registry.directory(store_dir, model_id)
     card = _card(attempt, spec, data, backbone, network, outcome)
-    network.to("cpu").freeze()
+    device = hardware.device(spec.training)
+    measured = report.measure(attempt, data, backbone, network.to(device).freeze(), outcome.features, device)
+    card = {**card, "temperature": measured.temperature, "metrics": {**card["metrics"], **measured.metrics}}
     try:
         trunk = bundle.save(
-            directory, attempt.settings.store_dir, network, backbone.architecture, backbone.preprocessing, card
+            directory,
+            store_dir,
+            network.to("cpu"),
+            backbone.architecture,
+            backbone.preprocessing,
+            card,
+            report={**measured.report, "model": model_id},
+            outliers=measured.outliers,
         )
-        parity = _parity(attempt, directory, network, data.validation)
+        stored = bundle.load(directory, store_dir)
+        parity = certify(attempt, stored, measured, engine=ENGINE, keep=bool(outcome.features))
         card = bundle.complete(directory, parity=parity)
         attempt.progress("exporting", 1.0)
         attempt.beat()
@@ -101,35 +109,6 @@ def _card(
         "versions": {library: version(library) for library in LIBRARIES},
         "freeze_proof": {"backbone_sha256": proof, "unchanged": proof == outcome.backbone_before},
     }
-
-
-def _parity(attempt: Attempt, directory: Path, network: Network, validation: ItemRows) -> Json:
-    """Compare what training computes for validation items with what serving computes from the stored files."""
-    stored = bundle.load(directory, attempt.settings.store_dir)
-    serving = Predictor(stored, ENGINES["torch"](stored))
-    contents = validation.contents(PARITY_ITEMS)
-    served = []
-    for one in serving.logits(contents):
-        if isinstance(one, FinetunedError):
-            raise one
-        served.append(one.values)
-    difference = float((torch.stack(served) - _reference(network, validation, len(contents))).abs().max())
-    if not difference <= PARITY_TOLERANCE:
-        raise InvalidError(
-            "parity_failed",
-            f"The stored model's logits differ by {difference:.2g} from the trained model's, so it was not published. "
-            "Please report this with the backbone's name.",
-        )
-    measured = {"max_abs_logit_diff": difference, "items": len(served), "passed": True}
-    return {"engine": "torch", "precision": "f32", **measured}
-
-
-@torch.inference_mode()
-def _reference(network: Network, validation: ItemRows, items: int) -> Tensor:
-    batch = validation(np.arange(items))
-    batch.pop("label")
-    logits: Tensor = network(batch)
-    return logits
 
 
 def _publish(

@@ -14,10 +14,8 @@ _MIXED_16: Final[Precision] = "16-mixed"
 _MIXED_BF16: Final[Precision] = "bf16-mixed"
 
 
-def resolve(training: Training, strategy: str) -> Training:
-    """Replace every ``auto`` by what will be used.
-
-    ``16-mixed`` or ``bf16-mixed`` where a GPU has it and the whole model trains; a head alone gains nothing from it.
+def resolve_accelerator(training: Training) -> Training:
+    """Replace ``accelerator: auto`` by what there is.
 
     Raises:
         InvalidError: ``accelerator_unavailable``, ``devices_unsupported``.
@@ -26,10 +24,24 @@ def resolve(training: Training, strategy: str) -> Training:
     accelerator = training.accelerator
     if accelerator == "auto":
         accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+    return training.model_copy(update={"accelerator": accelerator})
+
+
+def resolve_precision(training: Training, *, trains_backbone: bool) -> Training:
+    """Replace ``precision: auto`` by what the resolved accelerator has, except where only measuring can tell.
+
+    ``16-mixed`` or ``bf16-mixed`` where a GPU has it and the backbone trains; a head alone gains nothing from it. On a
+    CPU that may gain from bfloat16 it stays ``auto``; and as CPUs train in no other half precision, ``16-mixed`` is
+    ``bf16-mixed`` there.
+    """
     precision = str(training.precision)
-    if precision == "auto":
-        precision = _precision(accelerator, strategy)
-    return training.model_copy(update={"accelerator": accelerator, "precision": precision})
+    if training.accelerator == "cpu" and precision == "16-mixed":
+        precision = "bf16-mixed"
+    if precision == "auto" and not trains_backbone:
+        precision = "32"
+    if precision == "auto" and training.accelerator == "gpu":
+        precision = "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+    return training.model_copy(update={"precision": precision})
 
 
 def _check(training: Training) -> None:
@@ -45,10 +57,9 @@ def _check(training: Training) -> None:
         )
 
 
-def _precision(accelerator: str, strategy: str) -> str:
-    if accelerator != "gpu" or strategy == "freeze":
-        return "32"
-    return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+def device(training: Training) -> torch.device:
+    """Where a job with this resolved accelerator computes."""
+    return torch.device("cuda" if training.accelerator == "gpu" else "cpu")
 
 
 def lightning_precision(training: Training) -> Precision:

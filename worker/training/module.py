@@ -68,8 +68,8 @@ class Finetuner(pl.LightningModule):
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
         """The (weighted, smoothed) cross-entropy of a batch."""
-        labels = batch["label"]
-        logits = self.model(batch).float()
+        inputs, labels = _split(batch)
+        logits = self.model(inputs).float()
         weights = self._class_weights if isinstance(self._class_weights, Tensor) else None
         loss = F.cross_entropy(logits, labels, weights, label_smoothing=self._training.label_smoothing)
         self._train_loss.update(loss.detach(), weight=len(labels))
@@ -77,8 +77,8 @@ class Finetuner(pl.LightningModule):
 
     def validation_step(self, batch: Batch, _index: int) -> None:
         """Plain cross-entropy and accuracy, exact over the whole split."""
-        labels = batch["label"]
-        logits = self.model(batch).float()
+        inputs, labels = _split(batch)
+        logits = self.model(inputs).float()
         self._val_loss.update(F.cross_entropy(logits, labels), weight=len(labels))
         self._val_accuracy.update(logits, labels)
 
@@ -111,9 +111,18 @@ class Finetuner(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
 
     def rates(self) -> dict[str, float]:
-        """The learning rate of each group now."""
+        """The learning rate now of each group that trains; one that is still frozen has none."""
         (optimizer,) = self.trainer.optimizers
-        return {group["name"]: float(group["lr"]) for group in optimizer.param_groups}
+        return {group["name"]: float(group["lr"]) for group in optimizer.param_groups if _trains(group)}
+
+
+def _split(batch: Batch) -> tuple[Batch, Tensor]:
+    """What the model reads, and the labels: many a library's forward refuses a name that it does not know."""
+    return {name: tensor for name, tensor in batch.items() if name != "label"}, batch["label"]
+
+
+def _trains(group: dict[str, Any]) -> bool:
+    return any(parameter.requires_grad for parameter in group["params"])
 
 
 def schedule(training: Training, steps: int) -> Callable[[int], float]:

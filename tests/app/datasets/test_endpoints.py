@@ -35,6 +35,7 @@ def _uploads(service: Running) -> list[Path]:
 
 def test_an_upload_is_accepted_and_kept_for_its_import(service: Running, client: httpx.Client) -> None:
     form = {"name": "films", "task": "text-classification", "validation_fraction": "0.5", "seed": "3"}
+    form["split"] = "grouped"
     answer = _post(client, data=form)
     assert answer.status_code == 202
     shown = answer.json()
@@ -47,6 +48,7 @@ def test_an_upload_is_accepted_and_kept_for_its_import(service: Running, client:
         "task": "text-classification",
         "validation_fraction": 0.5,
         "seed": 3,
+        "split": "grouped",
     }
     assert [path.name for path in _uploads(service)] == [row.upload]
     assert _uploads(service)[0].read_bytes() == CSV
@@ -73,6 +75,7 @@ def test_a_files_name_is_never_a_path(service: Running, client: httpx.Client, fi
         ({"validation_fraction": "1"}, "validation_fraction"),
         ({"validation_fraction": "nan"}, "validation_fraction"),
         ({"seed": "x"}, "seed"),
+        ({"split": "random"}, "split"),
         ({"name": "x" * 201}, "name"),
     ],
 )
@@ -130,6 +133,16 @@ def test_the_same_key_with_another_file_or_field_is_refused(client: httpx.Client
     _post(client, headers=key, data={"name": "a"})
     answer = _post(client, content=content, headers=key, data={"name": name})
     assert_problem(answer, 422, "idempotency_mismatch")
+
+
+def test_problems_and_warnings_are_shown_apart(service: Running, client: httpx.Client) -> None:
+    dataset_id = ready_dataset(service, client)
+    entries = [{"item": name, "code": f"code_{name}", "message": f"About {name}."} for name in ("a", "b")]
+    assert client.get(f"/datasets/{dataset_id}").json()["warnings"] == []
+    with service.database.write() as session:
+        datasets.mark_ready(session, dataset_id, problems=entries[:1], warnings=entries[1:])
+    shown = client.get(f"/datasets/{dataset_id}").json()
+    assert (shown["problems"], shown["warnings"]) == (entries[:1], entries[1:])
 
 
 def test_waiting_gives_201_when_the_import_is_over(service: Running, client: httpx.Client) -> None:

@@ -48,6 +48,7 @@ def test_a_job_is_accepted_with_every_default_resolved(service: Running, client:
         "metrics": None,
         "best": None,
         "model": None,
+        "report": None,
         "error": None,
         "attempt": 0,
         "cancel_requested": False,

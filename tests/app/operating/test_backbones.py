@@ -1,6 +1,11 @@
+from pathlib import Path
 from typing import Any
 
 import httpx
+
+from models_store.mirror import Mirror
+from tests.app.service import Running
+from tests.models_store.tiny_models import image_model, text_model
 
 
 def _listed(client: httpx.Client, **query: str | int | bool) -> dict[str, Any]:
@@ -28,3 +33,16 @@ def test_every_family_that_can_be_listed_is_there(client: httpx.Client) -> None:
     for family in ("torchvision", "timm"):
         assert _listed(client, family=family, limit=1)["data"]
     assert _listed(client, family="nope")["data"] == []
+
+
+def test_a_mirrored_model_of_hugging_face_is_listed_with_its_own_task(
+    service: Running, client: httpx.Client, tmp_path: Path
+) -> None:
+    mirror = Mirror(service.settings.store_dir)
+    mirror.add("hf/tiny/vit", "DEFAULT", image_model(tmp_path / "vit", "vit"))
+    mirror.add("hf/tiny/bert", "DEFAULT", text_model(tmp_path / "bert", "bert"))
+    found = _listed(client, family="hf", search="tiny/")["data"]
+    assert [(info["backbone"], info["task"], info["available"]) for info in found] == [
+        ("hf/tiny/bert", "text-classification", ["main"]),
+        ("hf/tiny/vit", "image-classification", ["main"]),
+    ]

@@ -1,4 +1,7 @@
+import io
+
 import httpx
+import torch
 
 from tests.app.service import Running, assert_problem
 from tests.e2e.weights import efficientnet_lite0
@@ -31,6 +34,13 @@ def test_a_file_of_another_kind_is_refused(client: httpx.Client) -> None:
 def test_a_file_that_holds_no_weights_is_refused(service: Running, client: httpx.Client) -> None:
     assert_problem(_add(client, b"x"), 422, "unsafe_weights")
     assert list(service.settings.uploads_dir.iterdir()) == []
+
+
+def test_a_pickle_is_opened_under_the_limits_of_a_process_of_its_own(client: httpx.Client) -> None:
+    buffer = io.BytesIO()
+    torch.save({"weight": torch.zeros(1).expand(500_000_000)}, buffer)  # two gigabytes, were it unfolded
+    problem = assert_problem(_add(client, buffer.getvalue()), 422, "unreadable_weights")
+    assert "more memory or time" in problem["detail"]
 
 
 def test_unknown_names_are_told_so(client: httpx.Client) -> None:

@@ -10,14 +10,20 @@ import torch
 from torch import nn
 
 from models_store.backbones import FAMILIES, split_name
-from models_store.backbones.family import Architecture, Backbone, Batch
+from models_store.backbones.family import IMAGES, Architecture, Backbone, Batch
 from models_store.errors import InvalidError
 from models_store.mirror import Mirror
 from models_store.preprocessing.protocol import Prepared
 from models_store.trunks import backbone_sha256, trunk_sha256
+from tests.models_store.backbones.finetuning import assert_fine_tunes
+from tests.models_store.kept import keep_checkpoint, keep_model, new_database, renamed
 from tests.models_store.samples import parameters_equal, photos, tiny_text_model
+from tests.models_store.tiny_models import image_model
 
 SAMPLES = {"torchvision": "shufflenet_v2_x0_5", "timm": "test_resnet", "hf": "tiny/bert", "plugin": "tiny"}
+HF_IMAGES = "hf for images"
+KEPT = ("checkpoint", "model")
+"""Families whose weights are in the store, not in the mirror."""
 
 
 @dataclass
@@ -29,9 +35,12 @@ class Sample:
     mirror: Mirror
     backbone: Backbone
 
+    def contents(self) -> list[bytes]:
+        images = self.backbone.architecture.task == IMAGES
+        return list(photos().values()) if images else [b"a good film", b"word"]
+
     def batch(self) -> Batch:
-        contents = list(photos().values()) if self.family != "hf" else [b"a good film", b"word"]
-        items = [item for item in self.backbone.preprocessing.prepare(contents) if isinstance(item, Prepared)]
+        items = [item for item in self.backbone.preprocessing.prepare(self.contents()) if isinstance(item, Prepared)]
         return self.backbone.preprocessing.collate(items)
 
     def features(self, module: nn.Module) -> torch.Tensor:
@@ -39,19 +48,43 @@ class Sample:
             return FAMILIES[self.family].extract(module, self.batch(), self.backbone.architecture)
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=[*FAMILIES, HF_IMAGES])
 def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
     folder = tmp_path_factory.mktemp("family")
     mirror = Mirror(folder / "store")
     mirror.add("hf/tiny/bert", "DEFAULT", tiny_text_model(folder / "tiny"))
-    family, name = request.param, SAMPLES[request.param]
+    mirror.add("hf/tiny/vit", "DEFAULT", image_model(folder / "vit", "vit"))
+    family, name = request.param, SAMPLES.get(request.param, "tiny/vit")
+    if family in KEPT:
+        name = kept(family, folder)
+    elif family == HF_IMAGES:
+        family = "hf"
     yield Sample(family, name, mirror, FAMILIES[family].load(name, None, mirror, {}))
+
+
+def kept(family: str, folder: Path) -> str:
+    """A checkpoint, or a model, of a small backbone in the store; gives its id."""
+    architecture = "torchvision/shufflenet_v2_x0_5"
+    if family == "model":
+        return keep_model(folder / "store", architecture, ["ants", "bees"])[0]
+    module = FAMILIES["torchvision"].load("shufflenet_v2_x0_5", None, Mirror(folder / "store"), {}).module
+    return keep_checkpoint(new_database(folder), folder / "store", renamed(module, "net"), architecture).id
+
+
+def with_weights(sample: Sample, folder: Path) -> Mirror:
+    """Where the sample's weights can be loaded from."""
+    if sample.family in KEPT:
+        return sample.mirror
+    mirror = Mirror(folder)
+    mirror.add(f"{sample.family}/{sample.name}", "DEFAULT", exported(sample, folder))
+    return mirror
 
 
 def exported(sample: Sample, folder: Path) -> Path:
     """The sample's trunk as somebody would hand it in."""
     if sample.family == "hf":
-        return tiny_text_model(folder / "other")
+        images = sample.backbone.architecture.task == IMAGES
+        return image_model(folder / "other", "vit") if images else tiny_text_model(folder / "other")
     path = folder / "weights.pth"
     torch.save(sample.backbone.module.state_dict(), path)
     return path
@@ -91,8 +124,7 @@ def test_the_architecture_alone_rebuilds_the_module(sample: Sample) -> None:
 
 
 def test_mirrored_weights_load_equal_each_time(sample: Sample, tmp_path: Path) -> None:
-    family, mirror = FAMILIES[sample.family], Mirror(tmp_path)
-    mirror.add(f"{sample.family}/{sample.name}", "DEFAULT", exported(sample, tmp_path))
+    family, mirror = FAMILIES[sample.family], with_weights(sample, tmp_path)
     first, second = (family.load(sample.name, "DEFAULT", mirror, {}) for _ in range(2))
     assert parameters_equal(first.module, second.module)
     assert backbone_sha256(first.module) == backbone_sha256(second.module)
@@ -101,9 +133,9 @@ def test_mirrored_weights_load_equal_each_time(sample: Sample, tmp_path: Path) -
 
 
 def test_mirrored_weights_are_those_handed_in(sample: Sample, tmp_path: Path) -> None:
-    if sample.family == "hf":
-        loaded = FAMILIES["hf"].load(sample.name, "DEFAULT", sample.mirror, {})
-        again = FAMILIES["hf"].load(sample.name, None, sample.mirror, {})
+    if sample.family in ("hf", *KEPT):
+        loaded = FAMILIES[sample.family].load(sample.name, "DEFAULT", sample.mirror, {})
+        again = FAMILIES[sample.family].load(sample.name, None, sample.mirror, {})
         assert not parameters_equal(loaded.module, again.module)
         return
     mirror = Mirror(tmp_path)
@@ -113,11 +145,15 @@ def test_mirrored_weights_are_those_handed_in(sample: Sample, tmp_path: Path) ->
 
 
 def test_the_concrete_name_of_the_weights_is_told(sample: Sample, tmp_path: Path) -> None:
-    family, mirror = FAMILIES[sample.family], Mirror(tmp_path)
-    mirror.add(f"{sample.family}/{sample.name}", "DEFAULT", exported(sample, tmp_path))
+    family, mirror = FAMILIES[sample.family], with_weights(sample, tmp_path)
     weights = family.load(sample.name, "DEFAULT", mirror, {}).weights
     assert weights in family.weights(sample.name)
     assert sample.backbone.weights is None
+
+
+def test_a_model_on_it_trains_frozen_and_whole_is_stored_and_predicts(sample: Sample, tmp_path: Path) -> None:
+    fresh = FAMILIES[sample.family].load(sample.name, None, sample.mirror, {})
+    assert_fine_tunes(fresh, sample.contents(), tmp_path)
 
 
 def test_known_names_pass_the_check(sample: Sample) -> None:
@@ -162,4 +198,4 @@ def test_a_name_without_a_known_family_is_refused(backbone: str) -> None:
 
 
 def test_every_family_has_a_sample() -> None:
-    assert SAMPLES.keys() == FAMILIES.keys()
+    assert {*SAMPLES, *KEPT} == FAMILIES.keys()

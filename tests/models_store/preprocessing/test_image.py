@@ -12,10 +12,11 @@ from torchvision import models
 from models_store.backbones import timm as timm_family
 from models_store.backbones import torchvision as torchvision_family
 from models_store.errors import InvalidError
+from models_store.preprocessing.decoding import open_image
 from models_store.preprocessing.image import ImagePreprocessing
 from models_store.preprocessing.loading import load_preprocessing
 from models_store.preprocessing.protocol import Prepared
-from tests.models_store.samples import encoded, noise
+from tests.models_store.samples import encoded, noise, photos
 
 SIZES = [(301, 200), (33, 47), (640, 427)]
 timm_data: Any = timm.data
@@ -44,6 +45,16 @@ def test_every_torchvision_preset_is_met_to_the_bit(size: tuple[int, int]) -> No
     for preset in distinct_presets():
         ours = prepared(torchvision_family.preprocessing_for(preset), image).tensors["pixels"]
         assert torch.equal(ours, preset.transforms()(image)), preset
+
+
+@pytest.mark.parametrize("name", models.list_models(module=models))
+def test_a_photo_is_what_the_own_transforms_of_any_torchvision_weights_make_of_it(name: str) -> None:
+    content = photos()["flower"]
+    image = open_image(content).image
+    for weights in models.get_model_weights(name):
+        (item,) = torchvision_family.preprocessing_for(weights).prepare([content])
+        assert isinstance(item, Prepared)
+        assert torch.equal(item.tensors["pixels"], weights.transforms()(image)), weights
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -23,7 +23,7 @@ TWO = pictures("ants", "bees", count=3)
     ],
 )
 def test_every_known_format_is_kept_byte_for_byte(imports: Imports, kind: str, mode: str) -> None:
-    content = picture(3, kind, mode=mode)
+    content = picture(33, kind, mode=mode)
     result = imports.run(zipped({**TWO, "ants/x.img": content}))
     assert result.problems == []
     with imports.open(result) as itemset:

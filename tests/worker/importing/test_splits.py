@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from models_store.errors import InvalidError
 from worker.importing.candidates import Candidate
+from worker.importing.draw import Draw
 from worker.importing.limits import ImportLimits
 from worker.importing.problems import Problems
 from worker.importing.splits import Arranged, arrange
@@ -17,12 +18,14 @@ FRACTIONS = st.floats(0.01, 0.99)
 
 
 def items(label: str, count: int, split: str | None = None) -> list[Candidate]:
-    return [Candidate(f"{split}/{label}/{number}", label, split, number, 1) for number in range(count)]
+    return [Candidate(f"{split}/{label}/{number}", label, split, number, 1, number) for number in range(count)]
 
 
-def arranged(candidates: list[Candidate], fraction: float = 0.2, seed: int = 0) -> tuple[Arranged, dict[str, str]]:
+def arranged(
+    candidates: list[Candidate], fraction: float = 0.2, seed: int = 0, regrouped: bool = False
+) -> tuple[Arranged, dict[str, str]]:
     problems = Problems(1000)
-    result = arrange(candidates, fraction, seed, ImportLimits(), problems)
+    result = arrange(candidates, Draw(fraction, seed, regrouped), ImportLimits(), problems)
     return result, {problem["item"]: problem["code"] for problem in problems.found}
 
 
@@ -32,7 +35,7 @@ def names(result: Arranged, split: str) -> set[str]:
 
 def error_of(candidates: list[Candidate], limits: ImportLimits | None = None) -> str:
     with pytest.raises(InvalidError) as caught:
-        arrange(candidates, 0.2, 0, limits or ImportLimits(), Problems(1000))
+        arrange(candidates, Draw(0.2, 0), limits or ImportLimits(), Problems(1000))
     return caught.value.code
 
 

@@ -13,6 +13,8 @@ from tests.worker.importing.uploads import Imports, codes, pictures, zipped
 from worker.importing import ImportFailedError, ImportResult
 
 GOOD = "text,label\ngood film,pos\nfine film,pos\nbad film,neg\npoor film,neg\n"
+COPIES = {"duplicate_items", "near_duplicate_items", "duplicate_across_splits", "conflicting_labels"}
+COPIES |= {"near_duplicate_across_splits"}
 GOOD_LINES = 'x\n{"text": "a", "label": "p"}\n{"text": "b", "label": "p"}\n{"text": "c", "label": "n"}\n'.removeprefix(
     "x\n"
 )
@@ -117,7 +119,7 @@ def test_reading_goes_on_after_a_bad_row(imports: Imports) -> None:
 
 def test_an_unclosed_quote_costs_no_more_rows_than_one_cell_may_hold(imports: Imports) -> None:
     rows = 30_000
-    content = GOOD + '"open,pos\n' + "some text,neg\n" * rows
+    content = GOOD + '"open,pos\n' + "".join(f"{number} texts,neg\n" for number in range(rows))
     result = imports.run(content.encode(), "set.csv")
     assert codes(result.problems) == {"line 6": "malformed_row"}
     assert sum(result.splits.values()) > rows * 0.6
@@ -292,7 +294,7 @@ def test_any_text_survives_csv_byte_for_byte(imports: Imports, wanted: list[str]
     writer = csv.writer(file)
     writer.writerows([("text", "label"), *((text, "pn"[number % 2]) for number, text in enumerate(wanted))])
     result = imports.run(file.getvalue().encode(), "set.csv")
-    assert result.problems == []
+    assert not {problem["code"] for problem in result.problems} - COPIES - {"tiny_class"}
     assert sorted(texts(imports, result).values()) == sorted(wanted)
 
 

@@ -13,9 +13,9 @@ from worker.importing.problems import Problem
 
 
 def picture(shade: int = 0, kind: str = "JPEG", side: int = 8, mode: str = "RGB") -> bytes:
-    """An image file; another shade is another file."""
+    """A plain image; another shade, of a thousand, is another file, for JPEG too, which keeps no finer ones."""
     file = io.BytesIO()
-    image = Image.new("RGB", (side, side), (shade % 256, shade // 256 % 256, 7))
+    image = Image.new("RGB", (side, side), (shade % 32 * 8, shade // 32 * 8, 7))
     (image.convert("L") if mode == "I;16" else image).convert(mode).save(file, kind)
     return file.getvalue()
 

@@ -4,7 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.training.data import Loader, Rows
+from worker.training.data import Loader
+from worker.training.sampling import Rows
 
 
 def fetch(rows: Rows) -> dict[str, torch.Tensor]:

@@ -3,26 +3,45 @@ import torch
 
 from models_store.errors import InvalidError
 from models_store.spec import Training
-from worker.training.hardware import lightning_precision, resolve
+from worker.training.hardware import lightning_precision, resolve_accelerator, resolve_precision
 
 
-def test_nothing_stays_auto() -> None:
-    resolved = resolve(Training(), "full")
+def test_the_accelerator_is_what_there_is() -> None:
+    resolved = resolve_accelerator(Training())
     assert resolved.accelerator == ("gpu" if torch.cuda.is_available() else "cpu")
-    assert resolved.precision in {"32", "16-mixed", "bf16-mixed"}
 
 
 def test_what_was_chosen_stays() -> None:
-    resolved = resolve(Training(accelerator="cpu", precision="bf16-mixed"), "full")
+    resolved = resolve_accelerator(Training(accelerator="cpu", precision="bf16-mixed"))
+    resolved = resolve_precision(resolved, trains_backbone=False)
     assert (resolved.accelerator, resolved.precision) == ("cpu", "bf16-mixed")
     assert lightning_precision(resolved) == "bf16-mixed"
 
 
+@pytest.mark.parametrize(("trains_backbone", "expected"), [(False, "32"), (True, "auto")])
+def test_on_a_cpu_only_measuring_tells_the_precision_of_a_backbone(trains_backbone: bool, expected: str) -> None:
+    assert resolve_precision(Training(accelerator="cpu"), trains_backbone=trains_backbone).precision == expected
+
+
+def test_half_precision_on_a_cpu_is_bfloat16_and_shown_as_such() -> None:
+    asked = Training(accelerator="cpu", precision="16-mixed")
+    assert resolve_precision(asked, trains_backbone=True).precision == "bf16-mixed"
+
+
 def test_precision_32_may_be_a_number_or_a_word() -> None:
-    assert [lightning_precision(resolve(Training(precision=word), "full")) for word in (32, "32")] == ["32-true"] * 2
+    words = [resolve_precision(Training(precision=word), trains_backbone=True) for word in (32, "32")]
+    assert [resolved.precision for resolved in words] == ["32", "32"]
+    assert [lightning_precision(resolved) for resolved in words] == ["32-true"] * 2
 
 
 def test_more_devices_than_one_are_refused_with_what_to_do() -> None:
     with pytest.raises(InvalidError, match="Leave devices at 1") as refusal:
-        resolve(Training(devices=2), "full")
+        resolve_accelerator(Training(devices=2))
     assert refusal.value.code == "devices_unsupported"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused_with_what_to_do() -> None:
+    with pytest.raises(InvalidError, match="has no GPU") as refusal:
+        resolve_accelerator(Training(accelerator="gpu"))
+    assert refusal.value.code == "accelerator_unavailable"

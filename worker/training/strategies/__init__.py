@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 
 from models_store.network import Network
 from models_store.spec import Training
-from worker.training.strategies import freeze, full
+from worker.training.strategies import freeze, full, gradual, lora
 
 
 class Strategy(Protocol):
@@ -16,7 +16,11 @@ class Strategy(Protocol):
     """Whether the backbone's output for an item never changes, so that it is computed once."""
 
     def parameter_groups(self, network: Network, training: Training) -> list[dict[str, Any]]:
-        """Make the network ready (freeze what stays) and give the optimizer's groups, each with a ``name``."""
+        """Make the network ready (freeze what stays) and give the optimizer's groups, each with a ``name``.
+
+        Groups of one name have one rate. Every parameter that will train at any time is in a group from the start, so
+        that an optimizer's state fits the groups whenever it was saved.
+        """
         ...
 
     def callbacks(self, network: Network, training: Training) -> list[pl.Callback]:
@@ -28,4 +32,4 @@ class Strategy(Protocol):
         ...
 
 
-STRATEGIES: Final[dict[str, Strategy]] = {"freeze": freeze, "full": full}
+STRATEGIES: Final[dict[str, Strategy]] = {"freeze": freeze, "full": full, "gradual": gradual, "lora": lora}

@@ -1,0 +1,66 @@
+"""``/checkpoints``: weights that users bring, as backbones for their jobs."""
+
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Response
+
+from app.checkpoints import uploading
+from app.checkpoints.schemas import Checkpoint, CheckpointForm
+from app.deps import CallerDep, Page, PageDep, ServicesDep
+from app.errors import responses
+from models_store import checkpoints
+
+router = APIRouter(prefix="/checkpoints", tags=["checkpoints"])
+
+
+def _form_schema() -> dict[str, Any]:
+    file = {
+        "type": "string",
+        "format": "binary",
+        "description": "A Lightning `.ckpt`, or a `.pt`, `.pth` or `.safetensors` of a state_dict().",
+    }
+    schema = CheckpointForm.model_json_schema()
+    return {
+        "type": "object",
+        "required": ["file", *schema["required"]],
+        "additionalProperties": False,
+        "properties": {"file": file, **schema["properties"]},
+    }
+
+
+# The body is read by app.uploads, not by FastAPI, which would put it whole into a temporary file first.
+_BODY: Final = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _form_schema()}}}}
+
+
+@router.post("", status_code=201, openapi_extra=_BODY, responses=responses())
+async def create_checkpoint(
+    request: Request, response: Response, services: ServicesDep, caller: CallerDep
+) -> Checkpoint:
+    """Upload a checkpoint, such as a Lightning `.ckpt`: a job can take a part of it as its backbone.
+
+    It is read as tensors and plain values by a confined process; nothing of it is ever run.
+    """
+    row = await uploading.accept(request, services, caller)
+    response.headers["Location"] = f"/checkpoints/{row.id}"
+    return Checkpoint.of(row)
+
+
+@router.get("", responses=responses())
+def list_checkpoints(query: PageDep, services: ServicesDep, caller: CallerDep) -> Page[Checkpoint]:
+    """Your checkpoints, newest first."""
+    with services.database.read() as session:
+        rows, more = checkpoints.page(session, owner=caller.sees, limit=query.limit, after=query.after)
+    return Page(data=[Checkpoint.of(row) for row in rows], has_more=more)
+
+
+@router.get("/{checkpoint_id}", responses=responses(404))
+def read_checkpoint(checkpoint_id: str, services: ServicesDep, caller: CallerDep) -> Checkpoint:
+    """One checkpoint: its parts, and those that its architecture fits."""
+    with services.database.read() as session:
+        return Checkpoint.of(checkpoints.get(session, checkpoint_id, owner=caller.sees))
+
+
+@router.delete("/{checkpoint_id}", status_code=204, responses=responses(404, 409))
+def delete_checkpoint(checkpoint_id: str, services: ServicesDep, caller: CallerDep) -> None:
+    """Delete a checkpoint that no queued or running job starts from. Models that were trained from it stay."""
+    checkpoints.delete(services.database, services.settings.store_dir, checkpoint_id, owner=caller.sees)

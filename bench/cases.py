@@ -1,0 +1,53 @@
+"""What is trained for ``docs/results.md``: data set × backbone × strategy, each with the loop that stands beside it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+SEEDS: Final = (0, 1, 2)
+TEXT_RATE: Final = 2e-5
+"""The manual gives 1e-5 to 1e-4 for the extractor."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the table. ``peer`` tells whether a plain loop runs the same; none is for what it has not."""
+
+    dataset: str
+    backbone: str
+    strategy: str
+    epochs: int
+    peer: bool = True
+    backbone_lr: float = 1e-5
+    pooling: str | None = None
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its data are texts."""
+        return self.backbone.startswith("hf/")
+
+
+_SQUEEZENET: Final = "torchvision/squeezenet1_1"
+_MOBILENET: Final = "torchvision/mobilenet_v2"
+_EFFICIENTNET: Final = "timm/tf_efficientnet_lite0"
+_MINILM: Final = "hf/sentence-transformers/all-MiniLM-L6-v2"
+
+CASES: Final = (
+    Case("hymenoptera", _SQUEEZENET, "freeze", 10),
+    Case("hymenoptera", _MOBILENET, "freeze", 10),
+    Case("hymenoptera", _EFFICIENTNET, "freeze", 10, peer=False),
+    Case("hymenoptera", _SQUEEZENET, "full", 5),
+    Case("hymenoptera", _MOBILENET, "full", 3),
+    Case("hymenoptera", _MOBILENET, "gradual", 3, peer=False),
+    Case("cifar10_small", _SQUEEZENET, "freeze", 3),
+    Case("cifar10_small", _MOBILENET, "freeze", 10, peer=False),
+    Case("fashion_mnist_small", _SQUEEZENET, "freeze", 3),
+    Case("sms_spam", _MINILM, "freeze", 3, pooling="cls"),
+    Case("sst2", _MINILM, "freeze", 3, pooling="cls"),
+    Case("sst2", _MINILM, "freeze", 10, peer=False),
+    Case("sst2", _MINILM, "full", 1, backbone_lr=TEXT_RATE, pooling="cls"),
+    Case("sst2", _MINILM, "lora", 1, peer=False),
+    Case("trec6", _MINILM, "freeze", 3, pooling="cls"),
+    Case("trec6", _MINILM, "full", 2, backbone_lr=TEXT_RATE, pooling="cls"),
+    Case("nsmc_small", _MINILM, "freeze", 3, pooling="cls"),
+    Case("nsmc_small", _MINILM, "full", 1, backbone_lr=TEXT_RATE, pooling="cls"),
+)

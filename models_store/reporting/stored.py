@@ -1,0 +1,30 @@
+"""A report as a file of a model's folder; reading it needs no torch."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from models_store.artifacts import write_atomic
+from models_store.errors import NotFoundError
+
+_FILE: Final = "report.json"
+
+
+def write(directory: Path, report: dict[str, Any]) -> None:
+    """Write it into the folder of a model that is not published yet."""
+    write_atomic(directory / _FILE, json.dumps(report, ensure_ascii=False).encode())
+
+
+def read(directory: Path) -> dict[str, Any]:
+    """The report of the model whose folder this is.
+
+    Raises:
+        NotFoundError: ``report_not_found``, it was trained before there were reports.
+    """
+    try:
+        report: dict[str, Any] = json.loads((directory / _FILE).read_bytes())
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            "report_not_found", "This model was made without a report. Evaluate it: POST /models/{id}/evaluate."
+        ) from error
+    return report

@@ -1,0 +1,136 @@
+"""The training itself: loaders, module, callbacks and Trainer of a settled job."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EarlyStopping
+from torch import Tensor
+
+from models_store.database.tables import Json
+from models_store.network import Network
+from models_store.preprocessing.protocol import Preprocessing
+from models_store.spec import JobSpec, Training
+from worker.attempt import Attempt
+from worker.training import hardware
+from worker.training.augmentation import AugmentedRows
+from worker.training.callbacks import Reporter
+from worker.training.checkpointing import AtomicCheckpointIO, Checkpoints, newest_intact
+from worker.training.data import Data, FeatureRows, ItemRows, Loader
+from worker.training.features import Extraction
+from worker.training.module import Finetuner, HeadOnFeatures
+from worker.training.planning import EVIDENCE_END, FEATURES_END, caches_features
+from worker.training.sampling import balanced, shuffled
+from worker.training.strategies import Strategy
+from worker.training.tensorboard import EventFiles
+
+UNRESOLVED: Final = 32
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a training works on: raw items through the whole network, or cached features through the head alone."""
+
+    train: ItemRows | FeatureRows | AugmentedRows
+    validation: ItemRows | FeatureRows
+    model: torch.nn.Module
+    features: dict[str, FeatureRows]
+
+    @property
+    def cached(self) -> bool:
+        """Whether these are features."""
+        return bool(self.features)
+
+
+def fit(
+    attempt: Attempt,
+    spec: JobSpec,
+    data: Data,
+    network: Network,
+    strategy: Strategy,
+    material: Material,
+    halvings: int,
+) -> Json:
+    """Train, leave the best weights in the network, and give the best epoch's metrics."""
+    training = spec.training
+    groups = strategy.parameter_groups(network, training)
+    train, validation = _loaders(training, data, material, halvings)
+    weights = _class_weights(data.train.labels, len(data.labels)) if training.class_weights == "balanced" else None
+    module = Finetuner(material.model, groups, training, len(data.labels), weights)
+    monitor = training.early_stopping.monitor if training.early_stopping else "val_loss"
+    resumed = newest_intact(attempt)
+    checkpoints = Checkpoints(attempt, train, monitor, resumed, halvings)
+    reporter = Reporter(attempt, train, checkpoints, FEATURES_END if material.cached else EVIDENCE_END)
+    if resumed is None or not resumed["finished"]:
+        acting = [*strategy.callbacks(network, training), *_early_stopping(training)]
+        callbacks = [reporter, *acting, EventFiles(attempt, reporter), checkpoints]
+        trainer = _trainer(attempt, training, callbacks, 2**halvings)
+        trainer.fit(module, train, validation, ckpt_path=resumed["path"] if resumed else None, weights_only=True)
+    checkpoints.load_best(module)
+    return checkpoints.best or {}
+
+
+def material(
+    training: Training,
+    data: Data,
+    network: Network,
+    strategy: Strategy,
+    preprocessing: Preprocessing,
+    extraction: Extraction,
+) -> Material:
+    """What this job trains on; computes features where the strategy caches them."""
+    if caches_features(strategy, training):
+        features = extraction.all(FEATURES_END)
+        return Material(features["train"], features["validation"], HeadOnFeatures(network.head), features)
+    train: ItemRows | AugmentedRows = data.train
+    if training.augmentation != "none":
+        train = AugmentedRows(data.train, preprocessing, training.augmentation, training.seed)
+    return Material(train, data.validation, network, {})
+
+
+def examples_a_step(training: Training) -> int:
+    """The global batch size; before ``auto`` is settled, its usual value."""
+    return UNRESOLVED if training.batch_size == "auto" else training.batch_size
+
+
+def _loaders(training: Training, data: Data, material: Material, halvings: int) -> tuple[Loader, Loader]:
+    threads = 0 if material.cached else hardware.preparing_threads()
+    step = -(-examples_a_step(training) // 2**halvings)
+    size = len(material.train)
+    order = balanced(data.train.labels) if training.sampling == "balanced" else shuffled(size)
+    train = Loader(size, material.train, step, seed=training.seed, threads=threads, order=order)
+    return train, Loader(len(material.validation), material.validation, step, threads=threads)
+
+
+def _class_weights(labels: Tensor, classes: int) -> Tensor:
+    """Inverse frequency, mean 1 over the examples: n / (classes × count)."""
+    counts = torch.bincount(labels, minlength=classes).clamp(min=1)
+    return (len(labels) / (classes * counts)).float()
+
+
+def _early_stopping(training: Training) -> list[pl.Callback]:
+    stopping = training.early_stopping
+    if stopping is None:
+        return []
+    mode = "max" if stopping.monitor == "val_accuracy" else "min"
+    return [EarlyStopping(stopping.monitor, patience=stopping.patience, mode=mode)]
+
+
+def _trainer(attempt: Attempt, training: Training, callbacks: list[pl.Callback], accumulate: int) -> pl.Trainer:
+    return pl.Trainer(
+        max_epochs=training.max_epochs,
+        accelerator=training.accelerator,
+        devices=training.devices,
+        precision=hardware.lightning_precision(training),
+        accumulate_grad_batches=accumulate,
+        gradient_clip_val=training.gradient_clip_val,
+        callbacks=callbacks,
+        plugins=[AtomicCheckpointIO()],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        default_root_dir=attempt.directory,
+    )

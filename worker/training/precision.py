@@ -1,0 +1,97 @@
+"""``precision: auto`` on a CPU: bfloat16 where the CPU computes with it, and it is faster here, and the loss agrees.
+
+On a GPU mixed precision is taken wherever the device has it; see :mod:`worker.training.hardware`.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from models_store.backbones.family import Batch
+from models_store.database.tables import Json
+from worker.training.trial import Trial
+
+FASTER: Final = 1.2
+"""How many times faster bfloat16 must be: less is within the noise of a busy machine."""
+LOSS_TOLERANCE: Final = 0.02
+"""The relative difference of the mean losses up to which they agree."""
+WARM_UP: Final = 1
+"""Steps that are not timed: the first ones choose and pack kernels."""
+BATCHES: Final = 4
+"""With the warm-up."""
+ITEMS: Final = 16
+"""Most items of a batch; the ratio of the two hardly depends on it, the time that measuring takes does."""
+WORTH_IT: Final = 100
+"""Training steps from which on measuring pays."""
+_CPUINFO: Final = Path("/proc/cpuinfo")
+_FLAGS: Final = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Seconds a training step (the quickest seen) and the mean loss of the same steps in both precisions."""
+
+    seconds_32: float
+    seconds_bf16: float
+    loss_32: float
+    loss_bf16: float
+
+    def as_json(self) -> Json:
+        """For the job's log."""
+        return {name: round(value, 5) for name, value in asdict(self).items()}
+
+
+def has_bfloat16(cpuinfo: str) -> bool:
+    """Whether the CPU that ``/proc/cpuinfo`` describes has instructions for bfloat16 (AVX512-BF16, AMX, Arm BF16)."""
+    lines = (line.partition(":") for line in cpuinfo.splitlines())
+    return any(key.strip() in {"flags", "Features"} and _FLAGS & set(value.split()) for key, _, value in lines)
+
+
+def cpu_has_bfloat16() -> bool:
+    """The same for this machine; False where it does not tell."""
+    try:
+        return has_bfloat16(_CPUINFO.read_text())
+    except OSError:
+        return False
+
+
+def choose(measured: Comparison) -> tuple[str, str]:
+    """The precision, and why, in words for the job's history."""
+    gain = measured.seconds_32 / max(1e-9, measured.seconds_bf16)
+    apart = abs(measured.loss_bf16 - measured.loss_32) / max(1e-12, abs(measured.loss_32))
+    figures = (
+        f"a step takes {measured.seconds_bf16:.3f} s in bf16-mixed and {measured.seconds_32:.3f} s in 32, "
+        f"the losses are {measured.loss_bf16:.4f} and {measured.loss_32:.4f}"
+    )
+    if not apart <= LOSS_TOLERANCE:
+        return "32", f"{figures}: they differ by more than {LOSS_TOLERANCE:.0%}"
+    if gain < FASTER:
+        return "32", f"{figures}: that is not {FASTER} times faster"
+    return "bf16-mixed", f"{figures}: {gain:.1f} times faster, and they agree"
+
+
+def compare(make: Callable[[str], Trial], batches: Sequence[Batch], on_step: Callable[[], None]) -> Comparison:
+    """Train on the same batches in one precision, then in the other.
+
+    Args:
+        make: a trial in this precision, all from the same weights.
+        batches: more than ``WARM_UP``.
+        on_step: called before each step; may raise to stop.
+    """
+    seconds_32, loss_32 = _run(make("32"), batches, on_step)
+    seconds_bf16, loss_bf16 = _run(make("bf16-mixed"), batches, on_step)
+    return Comparison(seconds_32, seconds_bf16, loss_32, loss_bf16)
+
+
+def _run(trial: Trial, batches: Sequence[Batch], on_step: Callable[[], None]) -> tuple[float, float]:
+    """Seconds of the quickest timed step, and the mean loss."""
+    seconds, losses = [], []
+    with trial:
+        for batch in batches:
+            on_step()
+            began = time.perf_counter()
+            losses.append(trial.step(batch))
+            seconds.append(time.perf_counter() - began)
+    return min(seconds[WARM_UP:]), sum(losses) / len(losses)

@@ -1,0 +1,105 @@
+"""Everything that a training starts from: the data, the pretrained backbone, a new head on it."""
+
+from dataclasses import dataclass
+
+import pytorch_lightning as pl
+
+from models_store import datasets
+from models_store.backbones import FAMILIES, split_name
+from models_store.backbones.family import Backbone
+from models_store.database.tables import DatasetRow
+from models_store.errors import InvalidError
+from models_store.itemset import ItemSet
+from models_store.mirror import Mirror
+from models_store.network import Network
+from models_store.spec import JobSpec
+from models_store.trunks import backbone_sha256
+from worker.attempt import Attempt
+from worker.training import hardware
+from worker.training.data import Data, ItemRows
+from worker.training.features import PASS_BATCH, Extraction
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """``network`` stands on the backbone's module, whose weights, untrained as yet, ``backbone_sha256`` names."""
+
+    spec: JobSpec
+    backbone: Backbone
+    data: Data
+    network: Network
+    backbone_sha256: str
+    extraction: Extraction
+
+
+def prepare(attempt: Attempt, dataset: DatasetRow, halvings: int) -> Prepared:
+    """Seed every generator, load, and build.
+
+    Args:
+        halvings: how often the batch was halved for memory.
+
+    Raises:
+        FinetunedError: the backbone cannot be had, or does not fit the data set.
+    """
+    spec = asked(attempt)
+    pl.seed_everything(spec.training.seed, verbose=False)
+    backbone = _load_backbone(attempt, spec)
+    data = _open(attempt, dataset, backbone)
+    network = Network(backbone.module, backbone.architecture, len(data.labels))
+    if backbone.head is not None:
+        backbone.head.copy_into(network.head, data.labels)
+    extraction = _extraction(attempt, spec, data, network, halvings)
+    return Prepared(spec, backbone, data, network, backbone_sha256(network.backbone), extraction)
+
+
+def asked(attempt: Attempt) -> JobSpec:
+    """What the job is asked, with what an earlier attempt has settled, and on a device that this worker has."""
+    spec = JobSpec.model_validate(attempt.row().config)
+    return spec.model_copy(update={"training": hardware.resolve_accelerator(spec.training)})
+
+
+def dataset_of(attempt: Attempt) -> DatasetRow:
+    """The job's data set.
+
+    Raises:
+        InvalidError: ``dataset_failed``.
+    """
+    dataset_id = JobSpec.model_validate(attempt.row().config).dataset
+    with attempt.database.read() as session:
+        dataset = datasets.get(session, dataset_id, owner=None)
+    if dataset.status != "ready":
+        raise InvalidError("dataset_failed", f"The import of {dataset_id} failed. Upload the data set anew.")
+    return dataset
+
+
+def _load_backbone(attempt: Attempt, spec: JobSpec) -> Backbone:
+    attempt.progress("loading", 0.0)
+    family, name = split_name(spec.backbone)
+    options = {**spec.preprocessing.model_dump(exclude_none=True), "submodule": spec.submodule}
+    backbone = FAMILIES[family].load(name, spec.weights, Mirror(attempt.settings.store_dir), options)
+    attempt.check_stop()
+    return backbone
+
+
+def _open(attempt: Attempt, dataset: DatasetRow, backbone: Backbone) -> Data:
+    if dataset.task != backbone.architecture.task:
+        raise InvalidError(
+            "task_mismatch",
+            f"Data set {dataset.id} is for {dataset.task}, the backbone for {backbone.architecture.task}. "
+            "Choose a backbone of the data set's task.",
+            param="backbone",
+        )
+    itemset = ItemSet(datasets.directory(attempt.settings.store_dir, dataset.fingerprint or ""))
+    labels = [entry["label"] for entry in dataset.classes]
+
+    def rows(split: str) -> ItemRows:
+        return ItemRows(itemset, list(itemset.items(split)), labels, backbone.preprocessing)
+
+    return Data(dataset, labels, rows("train"), rows("validation"))
+
+
+def _extraction(attempt: Attempt, spec: JobSpec, data: Data, network: Network, halvings: int) -> Extraction:
+    training = spec.training
+    batch_size = max(1, PASS_BATCH >> halvings)
+    device = hardware.device(training)
+    return Extraction(attempt, data, network, device, seed=training.seed, batch_size=batch_size)

@@ -1,0 +1,96 @@
+"""How good the trained network is, measured before it is saved: report, temperature, and what is far from its data."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+
+from models_store import datasets
+from models_store.backbones.family import Backbone
+from models_store.database.tables import Json
+from models_store.itemset import SPLITS, ItemSet
+from models_store.network import Network
+from models_store.outliers import MAX_REFERENCES, Outliers
+from models_store.reporting.calibration import calibrate
+from models_store.reporting.report import Scored, figures
+from models_store.reporting.sampling import spread_over_classes
+from worker.attempt import Attempt
+from worker.training.data import Data, FeatureRows
+from worker.training.scoring import Scorer, Split
+
+START: Final = 0.95
+END: Final = 0.985
+"""The part of the job's progress in which this falls."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is known of a network before it is saved.
+
+    Args:
+        report: figures of the validation split, and of a test split where there is one.
+        metrics: the few of them that the card shows.
+        temperature: what its logits are divided by when it is served.
+        validation: the validation items and their logits, for the parity check.
+    """
+
+    report: Json
+    metrics: Json
+    temperature: float
+    outliers: Outliers
+    itemset: ItemSet
+    validation: Scored
+
+
+def measure(
+    attempt: Attempt,
+    data: Data,
+    backbone: Backbone,
+    network: Network,
+    cached: dict[str, FeatureRows],
+    device: torch.device,
+) -> Measured:
+    """Score the validation split, the test split and a sample of the training items, and sum up.
+
+    Args:
+        network: frozen and in eval mode, on ``device``.
+        cached: features of ``train`` and ``validation``, or nothing.
+    """
+    itemset = ItemSet(datasets.directory(attempt.settings.store_dir, data.row.fingerprint or ""))
+    train, validation, test = (Split.of(itemset, name, data.labels, backbone.preprocessing) for name in SPLITS)
+    references = spread_over_classes(train.rows.labels, MAX_REFERENCES)
+    passes = len(test.items) if cached else len(test.items) + len(validation.items) + len(references)
+    scorer = _scorer(attempt, network, device, passes)
+    if cached:
+        trained, held_out = cached["train"].features[references], cached["validation"].features
+    else:
+        trained = scorer.features(train, references, "train")
+        held_out = scorer.features(validation, validation.all(), "validation")
+    outliers = Outliers.fit(trained, len(data.labels), held_out)
+    judged = scorer.scored(validation, held_out, "validation")
+    tested = scorer.scored(test, scorer.features(test, test.all(), "test"), "test") if test.items else None
+    return _summed_up(data, itemset, judged, tested, outliers)
+
+
+def _scorer(attempt: Attempt, network: Network, device: torch.device, total: int) -> Scorer:
+    done = 0
+
+    def on_batch(count: int) -> None:
+        nonlocal done
+        done += count
+        attempt.check_stop()
+        attempt.progress("exporting", START + (END - START) * done / total)
+
+    return Scorer(network, device, attempt.directory, on_batch)
+
+
+def _summed_up(data: Data, itemset: ItemSet, validation: Scored, tested: Scored | None, outliers: Outliers) -> Measured:
+    calibration = calibrate(validation.logits, validation.labels)
+    temperature = calibration.temperature
+    main = figures("validation", validation, data.labels, temperature, calibration.held_out)
+    others = {"test": figures("test", tested, data.labels, temperature)} if tested else {}
+    judged = others.get("test", main)["calibration"]  # of items that no temperature was fitted on, where there are
+    metrics = {"ece": judged["ece_after"], "ece_before": judged["ece_before"]}
+    metrics |= {f"{name}_accuracy": part["accuracy"] for name, part in others.items()}
+    report = {"object": "report", "dataset": data.row.id, "labels": data.labels, **main, "splits": others}
+    return Measured(report, metrics, temperature, outliers, itemset, validation)

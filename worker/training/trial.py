@@ -1,0 +1,61 @@
+"""A few real training steps on a copy of the network, for measuring; the network itself is not touched."""
+
+import copy
+from contextlib import AbstractContextManager, nullcontext
+from typing import Final, Self
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the field's own name for it
+from torch import nn
+
+from models_store.backbones.family import Batch
+from models_store.network import Network
+from models_store.spec import Training
+from worker.training.checkpointing import random_state, set_random_state
+from worker.training.module import OPTIMIZERS
+from worker.training.strategies import Strategy
+
+HALVES: Final = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
+
+
+class Trial:
+    """Steps of one training; as a context manager it leaves the random generators as they were.
+
+    Args:
+        training: with its accelerator resolved; its precision, while that is not, counts as 32.
+    """
+
+    def __init__(self, network: Network, strategy: Strategy, training: Training, device: torch.device) -> None:
+        self._random = random_state()
+        self._network = copy.deepcopy(network).to(device).train()
+        groups = strategy.parameter_groups(self._network, training)
+        self._optimizer = OPTIMIZERS[training.optimizer](groups, weight_decay=training.weight_decay)
+        self._clip, self._device, self._precision = training.gradient_clip_val, device, str(training.precision)
+
+    def __enter__(self) -> Self:
+        torch.manual_seed(0)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        set_random_state(self._random)
+
+    def step(self, batch: Batch) -> float:
+        """Forward, backward, update; gives the loss before it.
+
+        Raises:
+            torch.OutOfMemoryError: the device does not hold this batch.
+        """
+        inputs = {name: tensor.to(self._device) for name, tensor in batch.items()}
+        labels = inputs.pop("label")
+        with self._autocast():
+            loss = F.cross_entropy(self._network(inputs), labels)
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self._clip is not None:
+            nn.utils.clip_grad_norm_(self._network.parameters(), self._clip)
+        self._optimizer.step()
+        return float(loss.detach())
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        half = HALVES.get(self._precision)
+        return torch.autocast(self._device.type, dtype=half) if half else nullcontext()
