@@ -29,7 +29,7 @@ def train(
     name: Annotated[str | None, typer.Option(help="Of the data set, the job and the model.")] = None,
     weights: Annotated[str | None, typer.Option(help="A weights name; DEFAULT if left out.")] = None,
     submodule: Annotated[str | None, typer.Option(help="Part of a checkpoint; the one that fits if left out.")] = None,
-    strategy: Annotated[str | None, typer.Option(help="freeze, full or auto.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="auto, freeze, full, gradual, or lora (texts).")] = None,
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
     batch_size: Annotated[int | None, typer.Option(min=1)] = None,
     seed: Annotated[int | None, typer.Option()] = None,

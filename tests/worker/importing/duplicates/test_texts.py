@@ -1,7 +1,7 @@
 import io
 import random
 import tempfile
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from worker.importing.duplicates.groups import ALONE, copies
 from worker.importing.duplicates.texts import Shingles, TextSketches, digest, normalised
 
-WORDS = [
-    f"{first}{second}" for first in ("ka", "lo", "mi", "ne", "pu", "ra") for second in ("bel", "dor", "fin", "gas")
-]
+SYLLABLES = ["ka", "lo", "mi", "ne", "pu", "ra", "bel", "dor", "fin", "gas", "hun", "jat", "tev", "sol", "wim", "yor"]
+WORDS = ["".join(parts) for length in (1, 2, 3) for parts in product(SYLLABLES, repeat=length)]
 KOREAN = "배우들의 연기가 훌륭하고 이야기의 흐름도 자연스러워서 두 시간이 금방 지나갔습니다 꼭 극장에서 보세요"
 
 
@@ -69,7 +68,7 @@ def test_a_text_with_a_small_edit_is_near_identical(text: str, edit: "type[str]"
         ("I loved this film", "I hated this film"),
         ("1111 texts", "11111 texts"),
         ("정말 재미있는 영화였어요", "정말 재미없는 영화였어요"),
-        (sentence(1, 2000), sentence(2, 2000)),
+        (" ".join(random.Random(1).choices(SYLLABLES, k=9000)), " ".join(random.Random(2).choices(SYLLABLES, k=9000))),
         ("".join(random.Random(1).choices("ACGT", k=30_000)), "".join(random.Random(2).choices("ACGT", k=30_000))),
     ],
     ids=["question", "verb", "number", "korean", "few-words", "genes"],
@@ -86,7 +85,7 @@ def test_nearly_all_near_identical_pairs_are_found_among_many() -> None:
     }
     assert len(wanted) > 250
     pairs = found(texts + edited)
-    assert len(wanted & pairs) >= 0.97 * len(wanted)
+    assert len(wanted & pairs) >= 0.99 * len(wanted)
     assert pairs <= {(place, 2000 + place) for place in range(300)}
 
 
