@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import pytest
 from pydantic import SecretStr
 
 from app.settings import AppSettings
@@ -91,9 +92,10 @@ def test_every_variable_that_the_source_names_is_documented_and_no_other() -> No
     assert {name for name, _ in _rows("settings.md")} == named | set(_defaults())
 
 
-def test_every_test_that_the_table_of_faults_names_is_there() -> None:
-    named = set(re.findall(r"`(test_\w+)`", (_ROOT / "docs" / "faults.md").read_text()))
-    files = (_ROOT / "tests" / "chaos").glob("*.py")
-    there = {name for file in files for name in re.findall(r"def (test_\w+)", file.read_text())}
+@pytest.mark.parametrize(("page", "room"), [("faults.md", "chaos"), ("manual.md", "")])
+def test_every_test_that_a_table_of_tests_names_is_there(page: str, room: str) -> None:
+    named = set(re.findall(r"`(test_\w+)`", (_ROOT / "docs" / page).read_text("utf-8")))
+    files = (_ROOT / "tests" / room).rglob("*.py")
+    there = {name for file in files for name in re.findall(r"def (test_\w+)", file.read_text("utf-8"))}
     assert named
     assert named <= there

@@ -63,7 +63,7 @@ def test_upload_sends_file_and_fields_and_waits_for_the_import(client: Client, s
     file = tmp_path / "reviews.csv"
     file.write_bytes(b"text,label\ngood,yes\n")
 
-    dataset = client.upload_dataset(file, validation_fraction=0.3, seed=7)
+    dataset = client.upload_dataset(file, validation_fraction=0.3, seed=7, split="grouped")
 
     assert dataset["status"] == "ready"
     assert stub.uploads == [
@@ -73,6 +73,7 @@ def test_upload_sends_file_and_fields_and_waits_for_the_import(client: Client, s
             "name": "reviews",
             "validation_fraction": "0.3",
             "seed": "7",
+            "split": "grouped",
         }
     ]
 
