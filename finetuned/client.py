@@ -102,6 +102,10 @@ class Client:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         return self._transport.json("POST", "/jobs", json=body, headers=headers)
 
+    def preflight(self, **body: Any) -> Json:
+        """What :meth:`create_job` with this body would do and take: ``decision``, ``config``, ``measurement``."""
+        return self._transport.json("POST", "/jobs/preflight", json=body)
+
     def jobs(self, status: str | None = None, dataset: str | None = None) -> Iterator[Json]:
         """Every job, newest first."""
         return self._transport.pages("/jobs", status=status, dataset=dataset)

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from finetuned import ApiError, Client
 from tests.e2e import sets
 from tests.e2e.conftest import LITE0, PICTURES
-from tests.e2e.service import Service, until
+from tests.e2e.service import KEY, Service, until
 
 
 def measured(service: Service, body: dict[str, Any]) -> dict[str, Any]:
@@ -60,8 +61,9 @@ def test_a_job_that_trains_everything_is_measured_by_its_own_steps(service: Serv
 
 
 def test_what_would_fail_is_told_with_the_jobs_own_code(service: Service, pictures: str) -> None:
-    answer = service.client.post("/jobs/preflight", json={"dataset": pictures, "backbone": "torchvision/resnet18"})
-    assert (answer.status_code, answer.json()["code"]) == (422, "weights_unavailable")
+    with Client(service.url, KEY) as client, pytest.raises(ApiError) as caught:
+        client.preflight(dataset=pictures, backbone="torchvision/resnet18")
+    assert (caught.value.status, caught.value.code) == (422, "weights_unavailable")
 
 
 def test_without_a_worker_the_decision_goes_by_size_and_nothing_is_measured(

@@ -25,7 +25,7 @@ def collated(preprocessing: Preprocessing, contents: list[bytes]) -> Batch:
 
 
 def assert_fine_tunes(backbone: Backbone, contents: list[bytes], folder: Path) -> None:
-    """The whole life of a model on this backbone, which is of no use afterwards; ``contents`` are at most three items."""
+    """The whole life of a model on this backbone, which is of no use after it; ``contents`` are at most three items."""
     torch.manual_seed(0)
     batch = collated(backbone.preprocessing, contents)
     network = Network(backbone.module, backbone.architecture, len(LABELS))
