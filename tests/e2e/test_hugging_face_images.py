@@ -16,7 +16,7 @@ from tests.models_store.tiny_models import image_model, text_model
 DINO = "hf/tiny/dinov2"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # as long as the service: random weights are others each time
 def dino(service: Service, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A DINOv2 in the mirror, tiny and random."""
     folder = tmp_path_factory.mktemp("hugging-face")
