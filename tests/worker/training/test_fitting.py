@@ -154,3 +154,44 @@ def test_deleting_a_job_deletes_its_event_files(tmp_path: Path) -> None:
     leases.cancelled(one.attempt.database, one.attempt.claim)
     jobs.delete(one.attempt.database, one.attempt.settings.store_dir, one.attempt.claim.job_id, owner="ann")
     assert not folder.exists()
+
+
+class Seen(pl.Callback):
+    """What the Trainer of a job is set to."""
+
+    def __init__(self) -> None:
+        self.settings: dict[str, Any] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        del pl_module
+        stopping = trainer.early_stopping_callback
+        self.settings = {
+            "epochs": trainer.max_epochs,
+            "clipping": trainer.gradient_clip_val,
+            "precision": trainer.precision,
+            "stopping": stopping and (stopping.monitor, stopping.patience, stopping.mode),
+        }
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({}, {"epochs": 1, "clipping": 1.0, "precision": "32-true", "stopping": ("val_loss", 3, "min")}),
+        (
+            {
+                "gradient_clip_val": 0.5,
+                "precision": "bf16-mixed",
+                "early_stopping": {"monitor": "val_accuracy", "patience": 1},
+            },
+            {"epochs": 1, "clipping": 0.5, "precision": "bf16-mixed", "stopping": ("val_accuracy", 1, "max")},
+        ),
+    ],
+    ids=["by default", "as a job sets them"],
+)
+def test_the_trainer_of_a_job_has_its_settings(asked: dict[str, Any], expected: dict[str, Any], tmp_path: Path) -> None:
+    seen, full = Seen(), STRATEGIES["full"]
+    same = {name: getattr(full, name) for name in ("CACHES_FEATURES", "parameter_groups", "finish")}
+    watched = cast(Strategy, SimpleNamespace(**same, callbacks=lambda *_: [seen]))
+    one = trainable(tmp_path, per_class=(16, 8), strategy="full", training={"max_epochs": 1, **asked})
+    train(one, watched)
+    assert seen.settings == expected
