@@ -22,6 +22,12 @@ from tests.models_store.tiny_models import image_model
 
 SAMPLES = {"torchvision": "shufflenet_v2_x0_5", "timm": "test_resnet", "hf": "tiny/bert", "plugin": "tiny"}
 HF_IMAGES = "hf for images"
+LIBRARIES = {
+    "torchvision": "torchvision",
+    "timm": "timm",
+    "hf": "transformers",
+    "plugin": "finetuned_test_plugins",
+}
 KEPT = ("checkpoint", "model")
 """Families whose weights are in the store, not in the mirror."""
 
@@ -99,6 +105,11 @@ def test_features_have_the_width_that_the_architecture_says(sample: Sample) -> N
 def test_features_tell_items_apart(sample: Sample) -> None:
     one, other = sample.features(sample.backbone.module)
     assert (one - other).norm() > 1e-3 * one.norm()  # relative: with random weights all features may be tiny
+
+
+def test_the_module_is_the_librarys_own_with_nothing_around_it(sample: Sample) -> None:
+    owner = LIBRARIES[sample.backbone.architecture.family]
+    assert type(sample.backbone.module).__module__.partition(".")[0] == owner
 
 
 def test_the_module_comes_in_eval_mode(sample: Sample) -> None:
