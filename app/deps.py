@@ -3,7 +3,7 @@
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeVar
 
 from fastapi import Depends, Header, Query, Request, Security
 from fastapi.security import HTTPBearer
@@ -12,12 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.auth import Authenticator
 from app.operating.telemetry import Telemetry
 from app.predictions.pool import ModelPool
+from app.predictions.predicting import Predicting
 from app.queue import Bell
 from app.settings import AppSettings
 from models_store import keys
 from models_store.database.engine import Database
 from models_store.errors import ForbiddenError
 from models_store.keys import Caller
+
+if TYPE_CHECKING:  # torch takes seconds to import; see app.pretrained
+    from app.pretrained import Predictor
 
 T = TypeVar("T")
 
@@ -30,13 +34,15 @@ class Services:
     database: Database
     authenticator: Authenticator
     bell: Bell
-    pool: ModelPool
+    pool: "ModelPool[Predictor]"
+    predicting: Predicting
     telemetry: Telemetry
     stopping: threading.Event
     """Set when the process is asked to end: streams and waits then end by themselves."""
 
 
-def _services(request: Request) -> Services:
+# Coroutines, though they wait for nothing: FastAPI sends plain functions through its threads, at a hop for each.
+async def _services(request: Request) -> Services:
     services = request.app.state.services
     assert isinstance(services, Services)  # noqa: S101 - set by create_app
     return services
@@ -45,13 +51,13 @@ def _services(request: Request) -> Services:
 _bearer: Final = HTTPBearer(auto_error=False, description="An API key; see POST /keys.")
 
 
-def _caller(request: Request, _documented: Annotated[Any, Security(_bearer)]) -> Caller:
+async def _caller(request: Request, _documented: Annotated[Any, Security(_bearer)]) -> Caller:
     caller = request.state.caller  # the guard has looked the key up before the body was read
     assert isinstance(caller, Caller)  # noqa: S101 - set by the guard
     return caller
 
 
-def _admin(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+async def _admin(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
     if caller.role != keys.ADMIN:
         raise ForbiddenError("admin_only", "Only an admin may do this. Use an admin's key.")
     return caller

@@ -32,6 +32,7 @@ from app.operating.telemetry import Telemetry
 from app.predictions.endpoints import router as predictions_router
 from app.predictions.loading import Loader
 from app.predictions.pool import ModelPool
+from app.predictions.predicting import Predicting
 from app.predictions.schemas import Parameters
 from app.queue import Bell
 from app.settings import AppSettings
@@ -41,6 +42,7 @@ from models_store.database.engine import Database
 
 _API_VERSION: Final = "1"
 ROUTERS: Final[tuple[APIRouter, ...]] = (
+    predictions_router,  # first, because a request is compared with one router after the other
     datasets_router,
     checkpoints_router,
     jobs_router,
@@ -48,7 +50,6 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     aliases_router,
     downloading_router,
     reports_router,
-    predictions_router,
     keys_router,
     weights_router,
     operating_router,
@@ -78,8 +79,8 @@ def create_app(settings: AppSettings) -> FastAPI:
 def _services(settings: AppSettings) -> Services:
     database = Database(settings.resolved_database_url)
     pool = ModelPool(
-        Loader(settings.store_dir).load,
-        max_models=settings.max_loaded_models,
+        Loader(settings.store_dir, settings.serving_precision).load,
+        max_bytes=settings.max_loaded_bytes,
         max_waiting=settings.max_waiting_predictions,
     )
     return Services(
@@ -88,6 +89,7 @@ def _services(settings: AppSettings) -> Services:
         authenticator=Authenticator(database, settings.key_cache_seconds),
         bell=Bell(settings.redis_url),
         pool=pool,
+        predicting=Predicting(settings.prediction_timeout_seconds),
         telemetry=Telemetry(),
         stopping=threading.Event(),
     )
@@ -107,6 +109,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         housekeeping.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await housekeeping
+        await run_in_threadpool(services.predicting.stop)
         await run_in_threadpool(services.bell.stop)
         services.database.close()
 

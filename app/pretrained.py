@@ -8,10 +8,14 @@ from models_store import bundle, trunks
 from models_store.backbones import FAMILIES, SOURCES, catalogue, only_task, split_name
 from models_store.backbones.checkpoint import examine
 from models_store.backbones.family import Architecture
-from models_store.engines import ENGINES
+from models_store.engines import ENGINES, Engine, Precision
+from models_store.engines.choosing import ServingPrecision, open_first
 from models_store.exchange import download
 from models_store.mirror import Mirror, MirrorEntry
+from models_store.outliers import Outliers
 from models_store.predictor import Predictor
+from models_store.preprocessing.loading import load_preprocessing
+from models_store.preprocessing.protocol import Prepared, Preprocessing
 from models_store.quarantine.content import order
 
 __all__ = [
@@ -19,14 +23,22 @@ __all__ = [
     "FAMILIES",
     "SOURCES",
     "Architecture",
+    "Engine",
     "Mirror",
     "MirrorEntry",
+    "Outliers",
+    "Precision",
     "Predictor",
+    "Prepared",
+    "Preprocessing",
+    "ServingPrecision",
     "bundle",
     "catalogue",
     "download",
     "examine",
+    "load_preprocessing",
     "only_task",
+    "open_first",
     "order",
     "split_name",
     "trunks",

@@ -3,8 +3,7 @@
 from sqlalchemy import func, select
 
 from app.deps import Services
-from models_store import jobs
-from models_store.database.tables import JobRow
+from models_store.database.tables import ACTIVE, JobRow
 from models_store.errors import TooManyError
 from models_store.keys import Caller
 
@@ -17,7 +16,7 @@ def check_active_jobs(services: Services, caller: Caller) -> None:
     Raises:
         TooManyError: ``too_many_jobs``.
     """
-    active = select(func.count()).where(JobRow.owner == caller.owner, JobRow.state.not_in(jobs.TERMINAL))
+    active = select(func.count()).where(JobRow.owner == caller.owner, ACTIVE)
     with services.database.read() as session:
         count = session.scalar(active) or 0
     if count >= services.settings.max_active_jobs:

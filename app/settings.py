@@ -31,6 +31,9 @@ class AppSettings(StoreSettings):
     max_prediction_inputs: int = 1024
     max_waiting_predictions: int = 64
     """Requests that may wait for the model; more are answered 503."""
-    max_loaded_models: int = 8
+    prediction_timeout_seconds: float = 60.0
+    """A prediction that waits longer for its turn is given up."""
+    max_loaded_bytes: int = 8 * 2**30
+    """Memory of loaded models; beyond it the longest unused leave. One model is kept however large it is."""
     key_cache_seconds: float = 3.0
     """How long another process's revocation of a key may stay unnoticed."""

@@ -1,7 +1,7 @@
 """A service of the demo's own: ``finetuned up``, as a user would start it, on a free port."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -17,15 +17,20 @@ _STOP_SECONDS: Final = 60.0
 
 
 @contextmanager
-def running(data_dir: Path, log_dir: Path) -> Iterator[Client]:
+def running(data_dir: Path, log_dir: Path, environment: Mapping[str, str] | None = None) -> Iterator[Client]:
     """A client of a service that runs until the end of the block.
+
+    Args:
+        data_dir: what the service keeps; a folder that an earlier one left is used as it is.
+        log_dir: for what it prints; made if it is missing.
+        environment: settings on top of this process's environment.
 
     Raises:
         UpError: it does not start, or leaves a process behind.
     """
     port = free_port(_HOST)
     options = ["--host", _HOST, "--port", str(port), "--data-dir", str(data_dir)]
-    service = Child("up", [*parts.command("finetuned"), "up", *options], _environment(), log_dir)
+    service = Child("up", [*parts.command("finetuned"), "up", *options], _environment(environment or {}), log_dir)
     service.start()
     try:
         with _client(service, f"http://{_HOST}:{port}", data_dir) as client:
@@ -46,6 +51,7 @@ def _client(service: Child, url: str, data_dir: Path) -> Client:
     return Client(url, keyfile.read(data_dir))
 
 
-def _environment() -> dict[str, str]:
-    """Nothing of a service that the user may have configured."""
-    return {name: value for name, value in parts.environment().items() if not name.startswith("FINETUNED_")}
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
+    """Nothing of a service that the user may have configured; only what the caller asks for."""
+    ours = {name: value for name, value in parts.environment().items() if not name.startswith("FINETUNED_")}
+    return {**ours, **more}

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from models_store import processors
+
 API: Final = "app"
 WORKER: Final = "worker"
 MIGRATE: Final = "models_store.database.migrate"
@@ -20,10 +22,8 @@ def environment(**settings: str) -> dict[str, str]:
     """This process's environment for a part, with settings of ours on top.
 
     ``-m`` would look in the working directory first, where a folder named ``app`` is nothing rare: that is turned off.
-    Waiting OpenMP threads that spin are ruinous where several processes share a machine: they are told to sleep.
     """
-    inherited = dict(os.environ)
-    inherited.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    inherited = {**os.environ, **processors.openmp(os.environ)}
     path = [_root(), inherited.get("PYTHONPATH", "")]
     safe = {"PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(filter(None, path))}
     return inherited | safe | settings

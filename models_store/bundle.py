@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor
 
 from models_store import trunks
 from models_store.artifacts import publish_directory, temporary_directory_beside, write_atomic
@@ -24,21 +24,28 @@ _CARD = "card.json"
 _HEAD = "head.safetensors"
 _OUTLIERS = "ood.safetensors"
 
-TrunkLoader = Callable[[Path, str], tuple[nn.Module, Architecture]]
 
+@dataclass(frozen=True, kw_only=True)
+class StoredModel:
+    """All of a model but its trunk; ``card`` is plain JSON with ``labels``.
 
-@dataclass(frozen=True)
-class Bundle:
-    """A model as it is served: ``network`` is frozen and in eval mode; ``card`` is plain JSON with ``labels``.
-
-    ``outliers`` tells how far an item is from the training data; models of earlier versions have none.
+    ``weight`` [classes, width] and ``bias`` [classes] are the head's. ``outliers`` tells how far an item is from the
+    training data; models of earlier versions have none.
     """
 
     card: dict[str, Any]
-    network: Network
-    architecture: Architecture
+    weight: Tensor
+    bias: Tensor
     preprocessing: Preprocessing
     outliers: Outliers | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle(StoredModel):
+    """A whole model in PyTorch; ``network`` is frozen and in eval mode."""
+
+    network: Network
+    architecture: Architecture
 
 
 def save(
@@ -84,17 +91,33 @@ def complete(directory: Path, **more: Any) -> dict[str, Any]:
     return card
 
 
-def load(directory: Path, store_dir: Path, load_trunk: TrunkLoader = trunks.load) -> Bundle:
-    """The model that ``save`` wrote. ``load_trunk`` may give a trunk that other models share: it is only read.
+def read(
+    directory: Path,
+    load_preprocessing: Callable[[Mapping[str, Any], Path], Preprocessing] = load_preprocessing,
+    load_outliers: Callable[[Path], Outliers] = Outliers.load,
+) -> StoredModel:
+    """The model that ``save`` wrote, without its trunk.
+
+    What is loaded may be shared with other models: it is only read.
+    """
+    card: dict[str, Any] = json.loads((directory / _CARD).read_bytes())
+    head = load_file(directory / _HEAD)
+    preprocessing = load_preprocessing(card["preprocessing"], directory)
+    outliers = load_outliers(directory / _OUTLIERS) if (directory / _OUTLIERS).exists() else None
+    return StoredModel(
+        card=card, weight=head["weight"], bias=head["bias"], preprocessing=preprocessing, outliers=outliers
+    )
+
+
+def load(directory: Path, store_dir: Path) -> Bundle:
+    """The model that ``save`` wrote.
 
     Raises:
         UnavailableError: its trunk is missing or damaged.
     """
-    card: dict[str, Any] = json.loads((directory / _CARD).read_bytes())
-    module, architecture = load_trunk(store_dir, card["trunk"])
-    head = load_file(directory / _HEAD)
-    network = Network(module, architecture, classes=len(head["bias"]))
-    fill(network.head, head)
-    preprocessing = load_preprocessing(card["preprocessing"], directory)
-    outliers = Outliers.load(directory / _OUTLIERS) if (directory / _OUTLIERS).exists() else None
-    return Bundle(card, network.freeze(), architecture, preprocessing, outliers)
+    stored = read(directory)
+    module, architecture = trunks.load(store_dir, stored.card["trunk"])
+    network = Network(module, architecture, classes=len(stored.bias))
+    fill(network.head, {"weight": stored.weight, "bias": stored.bias})
+    parts = {field.name: getattr(stored, field.name) for field in fields(stored)}
+    return Bundle(**parts, network=network.freeze(), architecture=architecture)

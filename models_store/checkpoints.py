@@ -12,9 +12,8 @@ from sqlalchemy.orm import Session
 
 from models_store.artifacts import publish_directory
 from models_store.database.engine import Database, now
-from models_store.database.tables import CheckpointRow, JobRow, Json
+from models_store.database.tables import ACTIVE, CheckpointRow, JobRow, Json
 from models_store.errors import ConflictError, InvalidError, NotFoundError
-from models_store.jobs import TERMINAL
 from models_store.paging import newest
 
 TENSORS: Final = "tensors.safetensors"
@@ -84,10 +83,8 @@ def page(
     session: Session, *, owner: str | None, limit: int, after: str | None = None
 ) -> tuple[Sequence[CheckpointRow], bool]:
     """The newest checkpoints after ``after``, and whether there are more."""
-    query = select(CheckpointRow)
-    if owner is not None:
-        query = query.where(CheckpointRow.owner == owner)
-    return newest(session, query, CheckpointRow.id, limit=limit, after=after)
+    mine = {} if owner is None else {CheckpointRow.owner: owner}
+    return newest(session, select(CheckpointRow), CheckpointRow.id, limit=limit, after=after, where=mine)
 
 
 def delete(database: Database, store_dir: Path, checkpoint_id: str, *, owner: str | None) -> None:
@@ -98,8 +95,8 @@ def delete(database: Database, store_dir: Path, checkpoint_id: str, *, owner: st
     """
     with database.write() as session:
         row = get(session, checkpoint_id, owner=owner)
-        active = (JobRow.backbone == f"checkpoint/{checkpoint_id}", JobRow.state.not_in(TERMINAL))
-        user = session.scalar(select(JobRow.id).where(*active).limit(1))
+        users = select(JobRow.id).where(JobRow.backbone == f"checkpoint/{checkpoint_id}", ACTIVE)
+        user = session.scalar(users.limit(1))
         if user is not None:
             raise ConflictError(
                 "checkpoint_in_use", f"Job {user} still starts from this checkpoint. Cancel it or wait for its end."

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from models_store import idempotency, ids, jobs
 from models_store.database.engine import Database, now
-from models_store.database.tables import DatasetRow, JobRow, Json
+from models_store.database.tables import ACTIVE, DatasetRow, JobRow, Json
 from models_store.errors import ConflictError, NotFoundError
+from models_store.feature_cache import folders
 from models_store.paging import newest
 
 
@@ -65,13 +66,16 @@ def create(
         return row, jobs.insert(session, work)
 
 
-def get(session: Session, dataset_id: str, *, owner: str | None) -> DatasetRow:
+def get(session: Session, dataset_id: str, *, owner: str | None, with_problems: bool = True) -> DatasetRow:
     """Read one data set; ``owner=None`` is an admin's view.
+
+    Of the problems and warnings there may be a hundred thousand; whoever does not need them leaves them unread.
 
     Raises:
         NotFoundError: no such data set, or somebody else's.
     """
-    row = session.get(DatasetRow, dataset_id)
+    unread = () if with_problems else (defer(DatasetRow.problems), defer(DatasetRow.warnings))
+    row = session.get(DatasetRow, dataset_id, options=unread)
     if row is None or (owner is not None and row.owner != owner):
         raise NotFoundError(
             "dataset_not_found", f"There is no data set {dataset_id!r}. List yours with GET /datasets.", param="dataset"
@@ -83,10 +87,8 @@ def page(
     session: Session, *, owner: str | None, limit: int, after: str | None = None
 ) -> tuple[Sequence[DatasetRow], bool]:
     """The newest data sets after ``after``, and whether there are more."""
-    query = select(DatasetRow)
-    if owner is not None:
-        query = query.where(DatasetRow.owner == owner)
-    return newest(session, query, DatasetRow.id, limit=limit, after=after)
+    mine = {} if owner is None else {DatasetRow.owner: owner}
+    return newest(session, select(DatasetRow), DatasetRow.id, limit=limit, after=after, where=mine)
 
 
 def mark_ready(session: Session, dataset_id: str, **columns: Any) -> None:
@@ -106,7 +108,7 @@ def delete(database: Database, store_dir: Path, dataset_id: str, *, owner: str |
     """
     with database.write() as session:
         row = get(session, dataset_id, owner=owner)
-        users = select(JobRow.id).where(JobRow.dataset_id == dataset_id, JobRow.state.not_in(jobs.TERMINAL))
+        users = select(JobRow.id).where(JobRow.dataset_id == dataset_id, ACTIVE)
         user = session.scalar(users.limit(1))
         if user is not None:
             raise ConflictError(
@@ -117,6 +119,7 @@ def delete(database: Database, store_dir: Path, dataset_id: str, *, owner: str |
         # Inside the transaction: an import that finds the same content cannot publish it meanwhile.
         if row.fingerprint and not session.scalar(_with_content(row.fingerprint)):
             shutil.rmtree(directory(store_dir, row.fingerprint), ignore_errors=True)
+            folders.forget(store_dir, row.fingerprint)
 
 
 def directory(store_dir: Path, fingerprint: str) -> Path:

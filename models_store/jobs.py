@@ -14,8 +14,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from models_store import idempotency, ids
-from models_store.database.engine import Database, now
-from models_store.database.tables import EpochRow, EventRow, JobRow, Json
+from models_store.database.engine import Database, now, seconds_ago
+from models_store.database.tables import QUEUED, RUNG_LAST, SHOWN, EpochRow, EventRow, JobRow, Json
 from models_store.errors import ConflictError, NotFoundError
 from models_store.paging import newest
 
@@ -105,11 +105,9 @@ def page(
     dataset: str | None = None,
 ) -> tuple[Sequence[JobRow], bool]:
     """The newest jobs after ``after``, and whether there are more."""
-    query = select(JobRow).where(JobRow.kind.not_in(INTERNAL))
-    filters = {JobRow.owner: owner, JobRow.state: status, JobRow.dataset_id: dataset}
-    for column, wanted in filters.items():
-        query = query.where(column == wanted) if wanted is not None else query
-    return newest(session, query, JobRow.id, limit=limit, after=after)
+    filters = {JobRow.owner: owner, JobRow.dataset_id: dataset, JobRow.state: status}
+    wanted = {column: value for column, value in filters.items() if value is not None}
+    return newest(session, select(JobRow).where(SHOWN), JobRow.id, limit=limit, after=after, where=wanted)
 
 
 def cancel(database: Database, job_id: str, *, owner: str | None) -> JobRow:
@@ -167,8 +165,8 @@ def withdraw(database: Database, job_id: str) -> JobRow:
 def forget_withdrawn(database: Database) -> None:
     """Delete the rows of preflights that had ended an hour ago: nobody waits for them any more."""
     with database.write() as session:
-        old = JobRow.finished_at < now() - 3600.0
-        session.execute(sql_delete(JobRow).where(JobRow.kind == PREFLIGHT, JobRow.state.in_(TERMINAL), old))
+        old = JobRow.finished_at < seconds_ago(3600.0)  # none that has not ended has such a time
+        session.execute(sql_delete(JobRow).where(JobRow.kind == PREFLIGHT, old))
 
 
 def events(session: Session, job_id: str, *, after: int = 0, limit: int = 100) -> tuple[Sequence[EventRow], bool]:
@@ -185,13 +183,14 @@ def epochs(session: Session, job_id: str) -> Iterator[dict[str, Any]]:
 
 
 def unclaimed(database: Database, *, quiet_seconds: float, limit: int = 100) -> list[tuple[str, str]]:
-    """Queued rows for which no message was sent in the last ``quiet_seconds``: (id, lane), oldest first.
+    """Queued rows for which no message was sent in the last ``quiet_seconds``: (id, lane), longest unheard-of first.
 
-    The rows are stamped in the same transaction, so that two dispatchers do not both send.
+    So every row has its turn, however long the queue is. The rows are stamped in the same transaction, so that two
+    dispatchers do not both send.
     """
     with database.write() as session:
-        stale = (JobRow.rung_at.is_(None)) | (JobRow.rung_at < now() - quiet_seconds)
-        query = select(JobRow.id, JobRow.lane).where(JobRow.state == "queued", stale).order_by(JobRow.id).limit(limit)
+        query = select(JobRow.id, JobRow.lane).where(QUEUED, seconds_ago(quiet_seconds) > RUNG_LAST)
+        query = query.order_by(RUNG_LAST, JobRow.id).limit(limit)
         found = [(row.id, row.lane) for row in session.execute(query.with_for_update(skip_locked=True))]
         if found:
             chosen = JobRow.id.in_([job_id for job_id, _ in found])

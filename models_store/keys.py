@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from models_store import ids
 from models_store.database.engine import Database, now
-from models_store.database.tables import KeyRow
+from models_store.database.tables import VALID, KeyRow
 from models_store.errors import NotFoundError, UnauthorizedError
 from models_store.paging import newest
 
@@ -50,7 +50,7 @@ def ensure_admin(database: Database, key: str) -> None:
 def any_admin(database: Database) -> bool:
     """Whether some admin key is known and not revoked."""
     with database.read() as session:
-        query = select(KeyRow.id).where(KeyRow.role == ADMIN, KeyRow.revoked_at.is_(None)).limit(1)
+        query = select(KeyRow.id).where(KeyRow.role == ADMIN, VALID).limit(1)
         return session.scalar(query) is not None
 
 
@@ -68,16 +68,15 @@ def authenticate(database: Database, key: str) -> Caller:
         UnauthorizedError: ``invalid_key``.
     """
     with database.read() as session:
-        known = KeyRow.sha256 == _sha256(key)
-        row = session.scalar(select(KeyRow).where(known, KeyRow.revoked_at.is_(None)))
-    if row is None:
+        row = session.scalar(select(KeyRow).where(KeyRow.sha256 == _sha256(key)))
+    if row is None or row.revoked_at is not None:
         raise UnauthorizedError("invalid_key", "This API key is not known or was revoked. Ask an admin for a new one.")
     return Caller(owner=row.owner, role=row.role)
 
 
 def page(session: Session, *, limit: int, after: str | None = None) -> tuple[Sequence[KeyRow], bool]:
     """The newest keys that are not revoked, and whether there are more."""
-    query = select(KeyRow).where(KeyRow.revoked_at.is_(None))
+    query = select(KeyRow).where(VALID)
     return newest(session, query, KeyRow.id, limit=limit, after=after)
 
 

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
 from models_store import jobs
-from models_store.database.engine import Database, now
-from models_store.database.tables import DatasetRow, EpochRow, JobRow, Json
+from models_store.database.engine import Database, now, seconds_ago
+from models_store.database.tables import ACTIVE, RUNNING, DatasetRow, EpochRow, JobRow, Json
 from models_store.errors import LeaseLostError
 
 LEASE_SECONDS: Final = 15.0
@@ -208,7 +208,7 @@ def abandon(database: Database, held: Claim, error: Json) -> None:
 def reap(database: Database) -> list[str]:
     """End or requeue every running job whose lease has run out; gives their ids."""
     with database.write() as session:
-        query = select(JobRow.id).where(JobRow.state == "running", JobRow.lease_until < now())
+        query = select(JobRow.id).where(RUNNING, JobRow.lease_until < seconds_ago(0.0))
         expired = list(session.scalars(query.with_for_update(skip_locked=True)))
         for job_id in expired:
             _retry_or_fail(session, [JobRow.id == job_id, JobRow.state == "running"], job_id, CRASHED)
@@ -247,7 +247,7 @@ def fail_dataset(session: Session, dataset_id: str, error: Json) -> None:
         "message": f"The import of data set {dataset_id} failed: {error['message']}",
         "param": "dataset",
     }
-    waiting = update(JobRow).where(JobRow.dataset_id == dataset_id, JobRow.state == "queued")
+    waiting = update(JobRow).where(JobRow.dataset_id == dataset_id, ACTIVE, JobRow.state == "queued")
     for job_id in session.scalars(waiting.values(**_ended("failed"), error=reason).returning(JobRow.id)).all():
         jobs.record(session, job_id, "status", {"status": "failed", "error": reason})
 

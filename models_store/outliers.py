@@ -33,8 +33,12 @@ class Outliers:
     """
 
     def __init__(self, references: Tensor, neighbours: int, distances: Tensor) -> None:
-        self._stored, self._neighbours, self._distances = references, neighbours, distances
-        self._references = references.float()
+        self._references, self._neighbours, self._distances = references, neighbours, distances
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it holds."""
+        return self._references.nbytes + self._distances.nbytes
 
     @classmethod
     def fit(cls, training: Tensor, classes: int, validation: Tensor) -> Self:
@@ -51,7 +55,7 @@ class Outliers:
 
     def distance(self, features: Tensor) -> Tensor:
         """One minus the cosine to the k-th nearest reference, float32 [N], of features [N, width]."""
-        cosines = _directions(features) @ self._references.T
+        cosines = _directions(features) @ self._references.float().T  # widened here: many models are held at once
         return 1 - cosines.topk(self._neighbours, dim=1).values[:, -1]
 
     def share_closer(self, features: Tensor) -> Tensor:
@@ -62,7 +66,7 @@ class Outliers:
     def save(self, path: Path) -> None:
         """Write it as safetensors."""
         k = torch.tensor([self._neighbours])
-        save_file({"references": self._stored, "neighbours": k, "distances": self._distances}, path)
+        save_file({"references": self._references, "neighbours": k, "distances": self._distances}, path)
 
     @classmethod
     def load(cls, path: Path) -> Self:

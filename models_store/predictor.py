@@ -1,12 +1,12 @@
 """From the bytes of items to answers, one an item, in order; a bad item fails alone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from models_store.bundle import Bundle
+from models_store.bundle import StoredModel
 from models_store.engines.engine import Engine
 from models_store.errors import FinetunedError
 from models_store.preprocessing.protocol import Prepared
@@ -24,25 +24,49 @@ class Logits:
 
 
 class Predictor:
-    """A loaded model; safe to call from several threads."""
+    """A loaded model; safe to call from several threads.
 
-    def __init__(self, bundle: Bundle, engine: Engine) -> None:
-        self.labels: list[str] = list(bundle.card["labels"])
-        self.temperature = float(bundle.card.get("temperature", 1.0))
-        self._preprocessing = bundle.preprocessing
-        self._outliers = bundle.outliers
-        self._engine = engine
-        self._weight, self._bias = (
-            tensor.detach().cpu() for tensor in (bundle.network.head.weight, bundle.network.head.bias)
-        )
+    ``predict`` does it all; who batches items of several requests does the same in three steps: ``prepare``, the
+    engine's features of what was prepared and collated, ``answers``.
+    """
+
+    def __init__(self, model: StoredModel, engine: Engine) -> None:
+        self.labels: list[str] = list(model.card["labels"])
+        self.temperature = float(model.card.get("temperature", 1.0))
+        self.preprocessing, self.engine = model.preprocessing, engine
+        self._prepared_by = model.preprocessing.sha256()
+        self._outliers = model.outliers
+        self._weight, self._bias = model.weight, model.bias
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory it holds beside its engine and its preprocessing, which models share."""
+        return self._weight.nbytes + self._bias.nbytes + (self._outliers.nbytes if self._outliers else 0)
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for models whose prepared items may go through the engine together."""
+        return self.engine, self._prepared_by
+
+    def length(self, item: Prepared) -> int:
+        """Tokens of a text; 1 for an image."""
+        return int(item.diagnostics.get("tokens", 1))
+
+    def run(self, items: Sequence[Prepared]) -> torch.Tensor:
+        """Features [N, width] of at least one item."""
+        return self.engine.features(self.preprocessing.collate(items))
+
+    def prepare(self, contents: Sequence[bytes]) -> list[Prepared | FinetunedError]:
+        """What became of each item."""
+        return self.preprocessing.prepare(contents)
 
     def features(self, contents: Sequence[bytes]) -> tuple[torch.Tensor, list[Prepared | FinetunedError]]:
         """Features [M, width] of the M items that could be prepared, and what became of each item."""
-        prepared = self._preprocessing.prepare(contents)
+        prepared = self.prepare(contents)
         good = [item for item in prepared if isinstance(item, Prepared)]
         if not good:
             return torch.empty(0, self._weight.shape[1]), prepared
-        return self._engine.features(self._preprocessing.collate(good)), prepared
+        return self.run(good), prepared
 
     def head(self, features: torch.Tensor) -> torch.Tensor:
         """Logits [N, classes] float32 of features [N, width]."""
@@ -52,16 +76,30 @@ class Predictor:
         """One result an item. At most ``batch_size`` items are held as tensors at once."""
         results: list[Logits | FinetunedError] = []
         for start in range(0, len(contents), batch_size):
-            results += self._batch(contents[start : start + batch_size])
+            results += self._results(*self.features(contents[start : start + batch_size]))
         return results
 
     def predict(self, contents: Sequence[bytes], *, top_k: int = 5, with_logits: bool = False) -> list[dict[str, Any]]:
         """One prediction an item, in the form that ``POST /predict`` answers with."""
         return [self._prediction(result, top_k, with_logits) for result in self.logits(contents)]
 
-    def _batch(self, contents: Sequence[bytes]) -> Iterator[Logits | FinetunedError]:
-        features, prepared = self.features(contents)
-        rows = iter(zip(self.head(features), self._outlying(features), strict=True))
+    def answers(
+        self,
+        rows: Sequence[torch.Tensor],
+        prepared: Sequence[Prepared | FinetunedError],
+        *,
+        top_k: int,
+        with_logits: bool,
+    ) -> list[dict[str, Any]]:
+        """As ``predict``, of M features [width] of the M items that could be prepared."""
+        features = torch.stack([*rows]) if rows else torch.empty(0, self._weight.shape[1])
+        return [self._prediction(result, top_k, with_logits) for result in self._results(features, prepared)]
+
+    def _results(
+        self, features: torch.Tensor, prepared: Sequence[Prepared | FinetunedError]
+    ) -> Iterator[Logits | FinetunedError]:
+        with torch.inference_mode():
+            rows = iter(zip(self.head(features), self._outlying(features), strict=True))
         for item in prepared:
             if isinstance(item, FinetunedError):
                 yield item

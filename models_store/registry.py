@@ -60,10 +60,8 @@ def page(
     session: Session, *, owner: str | None, limit: int, after: str | None = None
 ) -> tuple[Sequence[ModelRow], bool]:
     """The newest models after ``after``, and whether there are more."""
-    query = select(ModelRow)
-    if owner is not None:
-        query = query.where(ModelRow.owner == owner)
-    return newest(session, query, ModelRow.id, limit=limit, after=after)
+    mine = {} if owner is None else {ModelRow.owner: owner}
+    return newest(session, select(ModelRow), ModelRow.id, limit=limit, after=after, where=mine)
 
 
 def delete(database: Database, store_dir: Path, model_id: str, *, owner: str | None) -> None:

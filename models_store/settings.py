@@ -1,6 +1,7 @@
 """Where the truth is kept. Built once by an entry point and passed down."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -18,6 +19,9 @@ class StoreSettings(BaseSettings):
     """``strategy: auto`` freezes the backbone below this many training examples; from here on a probe decides …"""
     full_from: int = 10_000
     """… and from this many on the whole model is trained."""
+
+    serving_precision: Literal["f32", "auto"] = "f32"
+    """``auto``: models are measured at their export, and those that answer alike in bfloat16 are served in it."""
 
     @property
     def resolved_database_url(self) -> str:

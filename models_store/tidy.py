@@ -6,7 +6,7 @@ Every rule errs towards keeping: what another process may still be about to name
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +14,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models_store.database.engine import Database
-from models_store.database.tables import JobRow, ModelRow
+from models_store.database.tables import DatasetRow, JobRow, ModelRow
+from models_store.feature_cache import folders
 from models_store.jobs import TERMINAL, forget_withdrawn
 from models_store.settings import StoreSettings
 
@@ -29,10 +30,12 @@ def tidy(database: Database, settings: StoreSettings) -> list[Path]:
         DatabaseUnavailableError: nothing more was removed.
     """
     with database.read() as session:
+        cards = _unpublished(session, settings.store_dir / "models")
         leftovers = [
             *_scratch(session, settings.scratch_dir),
-            *_models(session, settings.store_dir / "models"),
-            *_trunks(session, settings.store_dir / "trunks"),
+            *_models(session, cards),
+            *_trunks(session, settings.store_dir / "trunks", [card.get("trunk") for card in cards.values()]),
+            *_features(session, settings.store_dir),
         ]
     forget_withdrawn(database)
     for path in leftovers:
@@ -45,23 +48,36 @@ def _scratch(session: Session, folder: Path) -> Iterator[Path]:
     return (path for path in _folders(folder) if _ended(session, path.name))
 
 
-def _models(session: Session, folder: Path) -> Iterator[Path]:
+def _unpublished(session: Session, folder: Path) -> dict[Path, dict[str, Any]]:
+    """The cards of bundles that this database does not know; those that it knows may be thousands."""
+    published = set(session.scalars(select(ModelRow.id)))
+    return {path: _card(path) for path in _folders(folder) if path.name not in published}
+
+
+def _models(session: Session, cards: Mapping[Path, dict[str, Any]]) -> Iterator[Path]:
     """Bundles that were never published, or whose deletion was cut off."""
-    for path in _folders(folder):
+    for path, card in cards.items():
         # In this order: once a job is seen to have ended, the model that it may have published is seen too.
-        if _ended(session, str(_card(path).get("job"))) and session.get(ModelRow, path.name) is None:
+        if _ended(session, str(card.get("job"))) and session.get(ModelRow, path.name) is None:
             yield path
 
 
-def _trunks(session: Session, folder: Path) -> Iterator[Path]:
+def _trunks(session: Session, folder: Path, needed: Collection[str | None]) -> Iterator[Path]:
     """Trunks that no model stands on, and none did lately."""
-    needed = {_card(bundle).get("trunk") for bundle in _folders(folder.parent / "models")}
     if None in needed:
         return  # a bundle that does not tell its trunk may stand on any
     for path in _folders(folder):
         old = time.time() - path.stat().st_mtime > TRUNK_GRACE_SECONDS
         known = select(ModelRow.id).where(ModelRow.trunk == path.name).limit(1)
         if old and path.name not in needed and session.scalar(known) is None:
+            yield path
+
+
+def _features(session: Session, store_dir: Path) -> Iterator[Path]:
+    """What was computed for data sets that are gone: an attempt that did not know may have stored more of it."""
+    for path in folders.sources(store_dir):
+        known = select(DatasetRow.id).where(DatasetRow.fingerprint == f"sha256:{path.name}").limit(1)
+        if session.scalar(known) is None:
             yield path
 
 

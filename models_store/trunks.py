@@ -15,7 +15,7 @@ from models_store.backbones.family import Architecture
 from models_store.backbones.mapping import fill
 from models_store.trunk_files import ARCHITECTURE, TENSORS, directory, locate
 
-__all__ = ["backbone_sha256", "directory", "load", "locate", "put", "trunk_sha256"]
+__all__ = ["backbone_sha256", "directory", "load", "locate", "put", "trunk_of", "trunk_sha256"]
 
 
 def backbone_sha256(module: nn.Module) -> str:
@@ -30,8 +30,13 @@ def backbone_sha256(module: nn.Module) -> str:
 
 def trunk_sha256(module: nn.Module, architecture: Architecture) -> str:
     """Name of a trunk: its tensors and its architecture (the same weights pooled otherwise are another trunk)."""
+    return trunk_of(backbone_sha256(module), architecture)
+
+
+def trunk_of(backbone: str, architecture: Architecture) -> str:
+    """Name of the trunk whose tensors have this ``backbone_sha256``."""
     described = json.dumps(architecture.as_json(), sort_keys=True)
-    return hashlib.sha256(f"{backbone_sha256(module)}\n{described}".encode()).hexdigest()
+    return hashlib.sha256(f"{backbone}\n{described}".encode()).hexdigest()
 
 
 def put(store_dir: Path, module: nn.Module, architecture: Architecture) -> str:

@@ -7,7 +7,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from models_store.database.engine import Database, now
-from models_store.database.tables import JobRow, WorkerRow
+from models_store.database.tables import RUNNING, JobRow, WorkerRow
 
 LIVE_SECONDS: Final = 30.0
 
@@ -39,12 +39,13 @@ def live(session: Session) -> Sequence[WorkerRow]:
 
 def free(session: Session, lane: str) -> int:
     """How many workers of a lane live and have nothing to do, nor anything in the queue before them."""
-    alive = session.scalar(select(func.count()).where(WorkerRow.lane == lane, WorkerRow.seen_at > now() - LIVE_SECONDS))
-    waiting = session.scalar(select(func.count()).where(JobRow.lane == lane, JobRow.state.in_(("queued", "running"))))
-    return max(0, (alive or 0) - (waiting or 0))
+    living = select(func.count()).where(WorkerRow.lane == lane, WorkerRow.seen_at > now() - LIVE_SECONDS)
+    alive = session.scalar(living) or 0
+    work = select(JobRow.id).where(JobRow.lane == lane, JobRow.state.in_(("queued", "running")))
+    return alive - len(session.scalars(work.limit(alive)).all())
 
 
 def current_jobs(session: Session) -> dict[str, str]:
     """Which worker runs which job now: worker id → job id."""
-    rows = session.execute(select(JobRow.lease_owner, JobRow.id).where(JobRow.state == "running"))
+    rows = session.execute(select(JobRow.lease_owner, JobRow.id).where(RUNNING))
     return {owner: job_id for owner, job_id in rows if owner is not None}

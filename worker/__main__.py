@@ -11,7 +11,7 @@ from types import FrameType
 
 import structlog
 
-from models_store import workers
+from models_store import processors, workers
 from models_store.database.engine import Database
 from models_store.errors import UnavailableError
 from models_store.sweep import INTERVAL_SECONDS, sweep
@@ -74,7 +74,10 @@ class _Launcher:
                 _log.error("lane_died", lane=lane, returncode=process.returncode)
             if process is None or process.poll() is not None:
                 command = [sys.executable, "-m", "worker.lane", lane, str(os.getpid())]
-                self._lanes[lane] = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
+                environment = {**os.environ, **processors.openmp(os.environ)}  # of every process below the lane, too
+                self._lanes[lane] = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, env=environment, process_group=0
+                )
 
     def _tick(self) -> None:
         try:

@@ -16,5 +16,7 @@ class WorkerSettings(StoreSettings):
     """At most this much training time is lost to a crash; every epoch's end is a checkpoint too."""
     standby: bool = True
     """Keep a process that has imported torch and Lightning ready for the next training; off, each waits for its own."""
+    feature_cache_bytes: int = 20_000_000_000
+    """The most that the features of frozen backbones take on disk, least recently used first to go; 0: not kept."""
     memory_events: Path | None = None
     """The cgroup's ``memory.events``, where it does not lie in the usual place."""

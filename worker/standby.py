@@ -23,7 +23,7 @@ from worker.reserve import BEGUN, FAILED, GENTLE, IMPORTING, READY
 
 IDLE_NAME: Final = "finetuned-idle"
 BUSY_NAME: Final = "finetuned-job"
-STARTS_THREADS: Final = ("numpy", "scipy.linalg")
+STARTS_THREADS: Final = ("numpy", "scipy.linalg", "openvino")
 _PR_SET_NAME: Final = 15
 _OOM_SCORE: Final = Path("/proc/self/oom_score_adj")
 

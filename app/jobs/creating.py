@@ -79,7 +79,7 @@ def resolve(services: Services, caller: Caller, spec: JobSpec) -> JobSpec:
             ``submodule_unexpected``, ``unknown_submodule``, ``ambiguous_submodule``, ``preprocessing_fixed``.
     """
     with services.database.read() as session:
-        dataset = datasets.get(session, spec.dataset, owner=caller.sees)
+        dataset = datasets.get(session, spec.dataset, owner=caller.sees, with_problems=False)
     start = _start(services, caller, spec)
     _check_dataset(spec, dataset, start.tasks)
     _check_strategy(spec, dataset, start.tasks)

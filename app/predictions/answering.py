@@ -5,17 +5,18 @@ from collections.abc import Sequence
 from app.deps import Services
 from app.predictions import inputs
 from app.predictions.inputs import Asked, Input
-from app.predictions.pool import Prediction
+from app.predictions.predicting import Leaving, Prediction
 from models_store import abstaining, aliases
 from models_store.database.tables import ModelRow
 from models_store.errors import InvalidError
 from models_store.keys import Caller
 
 
-def answer(services: Services, caller: Caller, asked: Asked) -> tuple[str, list[Prediction]]:
+def answer(services: Services, caller: Caller, asked: Asked, leaving: Leaving) -> tuple[str, list[Prediction]]:
     """The model's id, and one prediction an input, in order.
 
     Raises:
+        CancelledError: the client has left.
         NotFoundError: ``model_not_found`` or ``alias_not_found``; also when it was deleted while it was being loaded.
         ConflictError: ``ambiguous_name``.
         FinetunedError: the model cannot be loaded.
@@ -23,7 +24,11 @@ def answer(services: Services, caller: Caller, asked: Asked) -> tuple[str, list[
     row = _model(services, caller, asked.model)
     contents = [_content(given, text=row.task == "text-classification") for given in asked.inputs]
     good = [content for content in contents if isinstance(content, bytes)]
-    answers = iter(_predict(services, caller, row, good, asked) if good else [])
+    try:
+        answers = iter(_predict(services, row, good, asked, leaving) if good else [])
+    except OSError:
+        _model(services, caller, row.id)  # its files may be gone because it was deleted: that is a 404
+        raise
     predictions = [
         next(answers) if isinstance(content, bytes) else {"error": content.as_json()} for content in contents
     ]
@@ -45,14 +50,12 @@ def _content(given: Input, *, text: bool) -> bytes | InvalidError:
 
 
 def _predict(
-    services: Services, caller: Caller, row: ModelRow, contents: Sequence[bytes], asked: Asked
+    services: Services, row: ModelRow, contents: Sequence[bytes], asked: Asked, leaving: Leaving
 ) -> list[Prediction]:
     wanted = asked.parameters
-    try:
-        predictions = services.pool.predict(row.id, contents, top_k=wanted.top_k, logits=wanted.logits)
-    except OSError:
-        _model(services, caller, row.id)  # its files may be gone because it was deleted: that is a 404
-        raise
+    predictions = services.predicting.predict(
+        services.pool.get(row.id), contents, top_k=wanted.top_k, with_logits=wanted.logits, leaving=leaving
+    )
     if wanted.abstain_below is None:
         return predictions
     return [abstaining.abstain(prediction, wanted.abstain_below) for prediction in predictions]

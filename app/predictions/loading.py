@@ -1,29 +1,32 @@
-"""How a model gets into memory. Models that stand on the same trunk share it there, as they do on disk."""
+"""How a model gets into memory: what other loaded models have too (trunk, preprocessing, references) is shared."""
 
-import threading
+import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
-from weakref import WeakValueDictionary
+from typing import TYPE_CHECKING, Any
 
-from app.predictions.pool import Predicts
+from app.predictions.sharing import Shared
 from models_store import registry
 
 if TYPE_CHECKING:  # torch takes seconds to import; see app.pretrained
-    from torch import nn
-
-    from app.pretrained import Architecture
+    from app.pretrained import Engine, Outliers, Precision, Predictor, Preprocessing, ServingPrecision
 
 
 class Loader:
-    """Loads models by id, and a trunk only where no loaded model stands on it already."""
+    """Loads models by id; of what they share, only what no loaded model has.
 
-    def __init__(self, store_dir: Path) -> None:
-        self._store_dir = store_dir
-        self._lock = threading.Lock()
-        self._modules: WeakValueDictionary[str, nn.Module] = WeakValueDictionary()
-        self._architectures: dict[str, Architecture] = {}
+    Args:
+        precision: see ``FINETUNED_SERVING_PRECISION``.
+    """
 
-    def load(self, model_id: str) -> Predicts:
+    def __init__(self, store_dir: Path, precision: "ServingPrecision") -> None:
+        self._store_dir, self._precision = store_dir, precision
+        self._engines: Shared[Engine] = Shared()
+        self._preprocessings: Shared[Preprocessing] = Shared()
+        self._outliers: Shared[Outliers] = Shared()
+
+    def load(self, model_id: str) -> "Predictor":
         """Load a model.
 
         Raises:
@@ -33,15 +36,26 @@ class Loader:
         from app import pretrained  # noqa: PLC0415 - see there
 
         directory = registry.directory(self._store_dir, model_id)
-        bundle = pretrained.bundle.load(directory, self._store_dir, self._trunk)
-        return pretrained.Predictor(bundle, pretrained.ENGINES["torch"](bundle))
+        stored = pretrained.bundle.read(directory, self._preprocessing, self._outlying)
 
-    def _trunk(self, store_dir: Path, trunk: str) -> "tuple[nn.Module, Architecture]":
+        def engine(name: str, precision: "Precision") -> "Engine":
+            trunk = stored.card["trunk"]
+            return self._engines.get(
+                (trunk, name, precision), lambda: pretrained.ENGINES[name](self._store_dir, trunk, precision)
+            )
+
+        return pretrained.Predictor(stored, pretrained.open_first(engine, stored.card, self._precision))
+
+    def _preprocessing(self, card: Mapping[str, Any], directory: Path) -> "Preprocessing":
+        """By its card, which holds the hashes of its files."""
         from app import pretrained  # noqa: PLC0415 - see there
 
-        with self._lock:
-            module = self._modules.get(trunk)
-            if module is None:
-                module, self._architectures[trunk] = pretrained.trunks.load(store_dir, trunk)
-                self._modules[trunk] = module
-            return module, self._architectures[trunk]
+        key = json.dumps(card, sort_keys=True)
+        return self._preprocessings.get(key, lambda: pretrained.load_preprocessing(card, directory))
+
+    def _outlying(self, path: Path) -> "Outliers":
+        """By the content: models of the same data have the same references."""
+        from app import pretrained  # noqa: PLC0415 - see there
+
+        key = hashlib.sha256(path.read_bytes()).digest()
+        return self._outliers.get(key, lambda: pretrained.Outliers.load(path))

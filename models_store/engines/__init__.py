@@ -1,9 +1,9 @@
-"""What runs a bundle. A new engine is a file here and a line in ``ENGINES``; the contract tests run over the dict."""
+"""What runs a trunk. A new engine is a file here and a line in ``ENGINES``; the contract tests run over the dict."""
 
-from collections.abc import Callable
+from models_store.engines import eager, openvino
+from models_store.engines.engine import Engine, EngineUnavailableError, Opener, Precision
 
-from models_store.bundle import Bundle
-from models_store.engines.eager import TorchEngine
-from models_store.engines.engine import Engine
+ENGINES: dict[str, Opener] = {"torch": eager.open_trunk, "openvino": openvino.open_trunk}
+"""``torch`` is PyTorch as it is: it runs every trunk, in float32, and the others are compared to it."""
 
-ENGINES: dict[str, Callable[[Bundle], Engine]] = {"torch": TorchEngine}
+__all__ = ["ENGINES", "Engine", "EngineUnavailableError", "Opener", "Precision"]

@@ -1,20 +1,22 @@
 """A saved model comes back to the bit, on a trunk that it may share with others."""
 
 import json
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from models_store import bundle, trunks
 from models_store.backbones import FAMILIES
-from models_store.backbones.family import Architecture, Backbone, Batch
+from models_store.backbones.family import Backbone, Batch
 from models_store.errors import ConflictError, NotFoundError
 from models_store.mirror import Mirror
 from models_store.network import Network
 from models_store.outliers import Outliers
-from models_store.preprocessing.protocol import Prepared
+from models_store.preprocessing.protocol import Prepared, Preprocessing
 from models_store.reporting import stored
 from tests.models_store.samples import minilm, photos
 
@@ -116,19 +118,29 @@ def test_models_with_the_same_backbone_share_a_trunk_and_are_small(tmp_path: Pat
     assert len(list((tmp_path / "trunks").iterdir())) == 1
 
 
-def test_a_trunk_that_is_in_memory_is_not_loaded_again(tmp_path: Path) -> None:
+def test_what_other_models_have_in_memory_is_not_loaded_again(tmp_path: Path) -> None:
     source = backbone("timm/test_resnet", tmp_path)
     network = Network(source.module, source.architecture, classes=3)
     directory = save(tmp_path, "mdl_1", source, network)
-    asked: list[str] = []
+    asked: list[Any] = []
 
-    def shared(_store: Path, sha256: str) -> tuple[nn.Module, Architecture]:
-        asked.append(sha256)
-        return source.module, source.architecture
+    def shared(card: Mapping[str, Any], _directory: Path) -> Preprocessing:
+        asked.append(card)
+        return source.preprocessing
 
-    loaded = bundle.load(directory, tmp_path, shared)
-    assert loaded.network.backbone is source.module
-    assert asked == [loaded.card["trunk"]]
+    stored = bundle.read(directory, shared)
+    assert stored.preprocessing is source.preprocessing
+    assert asked == [stored.card["preprocessing"]]
+
+
+def test_a_model_is_read_without_its_trunk(tmp_path: Path) -> None:
+    source = backbone("timm/test_resnet", tmp_path)
+    network = Network(source.module, source.architecture, classes=3)
+    directory = save(tmp_path, "mdl_1", source, network)
+    shutil.rmtree(tmp_path / "trunks")
+    stored = bundle.read(directory)
+    assert torch.equal(stored.weight, network.head.weight)
+    assert torch.equal(stored.bias, network.head.bias)
 
 
 def test_nothing_on_disk_is_a_pickle(tmp_path: Path) -> None:

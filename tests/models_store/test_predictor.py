@@ -32,8 +32,8 @@ def predictor(store: Path, family: str, name: str, weights: str | None, **card: 
         {"labels": LABELS, **card},
         outliers=_outliers(backbone.architecture.width) if card else None,
     )
-    loaded = bundle.load(directory, store)
-    return Predictor(loaded, ENGINES["torch"](loaded))
+    stored = bundle.read(directory)
+    return Predictor(stored, ENGINES["torch"](store, stored.card["trunk"], "f32"))
 
 
 def _outliers(width: int) -> Outliers:

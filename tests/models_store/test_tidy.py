@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from models_store import leases
+from models_store import datasets, leases
 from models_store.database.engine import Database
 from models_store.settings import StoreSettings
 from models_store.tidy import TRUNK_GRACE_SECONDS, tidy
-from tests.models_store.rows import claimed, queued_job
+from tests.models_store.rows import claimed, queued_job, ready_dataset
 from tests.models_store.test_leases import publishing
 
 
@@ -97,3 +97,31 @@ def test_while_a_bundle_cannot_be_read_no_trunk_goes(database: Database, setting
     (bundle(settings, "mdl_damaged", "job_x") / "card.json").write_text("{")
     trunk(settings, "2", 2 * TRUNK_GRACE_SECONDS)
     assert tidy(database, settings) == []
+
+
+def test_cards_of_published_models_are_not_read(database: Database, settings: StoreSettings) -> None:
+    """There may be very many, and the database knows what they stand on."""
+    job = queued_job(database)
+    claim = claimed(database)
+    (bundle(settings, f"mdl_{job}_1", job) / "card.json").write_text("{")
+    leases.succeed(database, claim, publishing(claim))  # its model stands on the trunk "0"
+    used = trunk(settings, "0", 2 * TRUNK_GRACE_SECONDS)
+    unused = trunk(settings, "2", 2 * TRUNK_GRACE_SECONDS)
+    assert tidy(database, settings) == [unused]
+    assert used.is_dir()
+
+
+def test_features_of_a_deleted_data_set_go_and_those_of_others_stay(
+    database: Database, settings: StoreSettings
+) -> None:
+    """Those that a late attempt has stored after the deletion too."""
+    kept, gone = (settings.store_dir / "features" / "key" / name for name in ("aa", "bb"))
+    ready_dataset(database, fingerprint="sha256:aa")
+    deleted = ready_dataset(database, fingerprint="sha256:bb")
+    for folder in (kept, gone):
+        folder.mkdir(parents=True)
+    datasets.delete(database, settings.store_dir, deleted, owner="ann")
+    assert (kept.is_dir(), gone.is_dir()) == (True, False)
+    gone.mkdir()
+    assert tidy(database, settings) == [gone]
+    assert (kept.is_dir(), gone.is_dir()) == (True, False)

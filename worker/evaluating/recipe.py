@@ -12,7 +12,7 @@ from models_store import bundle, datasets, leases, registry
 from models_store.abstaining import RARE
 from models_store.agreement import check_labels, check_task
 from models_store.database.tables import DatasetRow, Json, ModelRow
-from models_store.engines import ENGINES
+from models_store.engines.choosing import open_for
 from models_store.errors import FinetunedError, InvalidError
 from models_store.itemset import SPLITS, ItemSet
 from models_store.predictor import OUT_OF_DISTRIBUTION, Logits, Predictor
@@ -20,7 +20,6 @@ from models_store.reporting.report import Scored, figures
 from worker.attempt import Attempt
 
 BATCH: Final = 32
-ENGINE: Final = "torch"
 EVALUATED: Final = 0.98
 """The fraction of the job that is done when every item is."""
 
@@ -45,8 +44,8 @@ def run(attempt: Attempt) -> None:
     check_task(model, dataset)
     check_labels(model, dataset)
     store_dir = attempt.settings.store_dir
-    stored = bundle.load(registry.directory(store_dir, model.id), store_dir)
-    predictor = Predictor(stored, ENGINES[ENGINE](stored))
+    stored = bundle.read(registry.directory(store_dir, model.id))
+    predictor = Predictor(stored, open_for(store_dir, stored.card))
     with ItemSet(datasets.directory(store_dir, dataset.fingerprint or "")) as itemset:
         answers = _answers(attempt, predictor, itemset)
     attempt.check_stop()

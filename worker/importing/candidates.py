@@ -25,7 +25,6 @@ class Candidate:
     label: str
     split: str | None
     place: int
-    length: int
     digest: int
     group: int | None = None
 

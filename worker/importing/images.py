@@ -41,7 +41,6 @@ class _Checking:
     label: str
     split: str | None
     place: int
-    length: int
     verdict: Future[_Seen]
 
 
@@ -93,7 +92,7 @@ class ImageSource:
             self._desk.problems.refuse(name, error)
         else:
             verdict = pool.submit(_seen, content, self._desk.limits.pixels)
-            yield _Checking(name, label, split, index, len(content), verdict)
+            yield _Checking(name, label, split, index, verdict)
 
     def _end(self, checking: _Checking) -> Iterator[Candidate]:
         name = checking.name
@@ -106,7 +105,7 @@ class ImageSource:
         else:
             self._thumbnails.add(seen.thumbnail)
             self._oddities.add(name, seen.width, seen.height)
-            yield Candidate(name, checking.label, checking.split, checking.place, checking.length, seen.digest)
+            yield Candidate(name, checking.label, checking.split, checking.place, seen.digest)
 
     def _check_label(self, label: str) -> None:
         limit = self._desk.limits.label_characters

@@ -1,7 +1,8 @@
 """Which item is for training, which for validation, which for the test: settled before anything is written."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from models_store.errors import InvalidError
@@ -21,8 +22,18 @@ SPLIT_NAMES: Final = {
 }
 """What folders, files and table cells call a split (in small letters) → its name here."""
 
-Arranged = list[tuple[str, Candidate]]
-"""Pairs of split and item, in the order of the manifest."""
+
+@dataclass(frozen=True)
+class Arranged:
+    """Pairs of split and item, in the order of the manifest. A list of a million pairs would take 64 MB."""
+
+    splits: Mapping[str, Sequence[Candidate]]
+
+    def __iter__(self) -> Iterator[tuple[str, Candidate]]:
+        return ((split, item) for split, items in self.splits.items() for item in items)
+
+    def __len__(self) -> int:
+        return sum(len(items) for items in self.splits.values())
 
 
 def arrange(candidates: Iterable[Candidate], draw: Draw, limits: ImportLimits, problems: Problems) -> Arranged:
@@ -55,9 +66,9 @@ def arrange(candidates: Iterable[Candidate], draw: Draw, limits: ImportLimits, p
             f"No class has two good training items ({_told(training)}), so none is left to validate with. "
             "Add items, or a validation split.",
         )
-    return [
-        (split, item) for split in SPLITS for item in sorted(given[split], key=lambda item: (item.label, item.name))
-    ]
+    for split in SPLITS:
+        given[split].sort(key=lambda item: (item.label, item.name))
+    return Arranged({split: given[split] for split in SPLITS})
 
 
 def _apart_from_test(items: list[Candidate], test: list[Candidate], problems: Problems) -> list[Candidate]:

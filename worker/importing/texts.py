@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -43,8 +44,9 @@ class TextSource:
         self._tables, self._spool, self._desk = tables, spool, desk
         self._sketches = TextSketches(rows)
         self._oddities = TextOddities()
+        self._labels: dict[str, str] = {}  # one object a label, however many rows have it
         self._rows = 0
-        self._bytes = 0
+        self._starts = array("Q", [0])  # of every text in the spool, and its end
 
     def candidates(self, progress: Progress) -> Iterator[Candidate]:
         """See :class:`worker.importing.candidates.Source`."""
@@ -61,8 +63,9 @@ class TextSource:
 
     def content(self, candidate: Candidate) -> bytes:
         """See :class:`worker.importing.candidates.Source`."""
-        self._spool.seek(candidate.place)
-        return self._spool.read(candidate.length)
+        start, end = self._starts[candidate.place : candidate.place + 2]
+        self._spool.seek(start)
+        return self._spool.read(end - start)
 
     def likeness(self, candidates: Sequence[Candidate], first: Numbers) -> Likeness:
         """See :class:`worker.importing.candidates.Source`."""
@@ -89,19 +92,21 @@ class TextSource:
     def _checked(self, table: Table, row: Row) -> Candidate:
         content = _text(row.text, self._desk.limits)
         label = _label(row.label, self._desk.limits)
+        label = self._labels.setdefault(label, label)
         split = _split(row.split) or table.split
         place = self._keep(content)
         name = f"{table.prefix}line {row.line}"
         text = normalised(content.decode())
         self._sketches.add(text)
         self._oddities.add(name, text, len(content))
-        return Candidate(name, label, split, place, len(content), digest(text))
+        return Candidate(name, label, split, place, digest(text))
 
     def _keep(self, content: bytes) -> int:
-        place = self._bytes
+        """Gives the number of the text among those that were kept."""
+        place = len(self._starts) - 1
         self._spool.write(content)
-        self._bytes += len(content)
-        if self._bytes > self._desk.limits.total_bytes:
+        self._starts.append(self._starts[-1] + len(content))
+        if self._starts[-1] > self._desk.limits.total_bytes:
             raise InvalidError(
                 "dataset_too_large", f"The texts have over {self._desk.limits.total_bytes:,} bytes. Send a smaller set."
             )

@@ -9,7 +9,7 @@ from models_store import leases
 from models_store.database.tables import Json
 from worker.attempt import Attempt, StoppedPolitelyError
 from worker.training.checkpointing import Checkpoints
-from worker.training.data import Loader
+from worker.training.data import Batches
 from worker.training.module import Finetuner
 
 SEND_SECONDS: Final = 1.0
@@ -25,7 +25,7 @@ class Reporter(pl.Callback):
 
     END = 0.95
 
-    def __init__(self, attempt: Attempt, loader: Loader, checkpoints: Checkpoints, start: float) -> None:
+    def __init__(self, attempt: Attempt, loader: Batches, checkpoints: Checkpoints, start: float) -> None:
         self._attempt, self._loader, self._checkpoints, self._start = attempt, loader, checkpoints, start
         checkpoints.before_save = self.flush  # an epoch that is not trained again must have been told
         self._began = (0.0, 0.0)

@@ -24,7 +24,7 @@ from models_store import leases
 from models_store.artifacts import sha256_file, write_atomic
 from models_store.database.tables import Json
 from worker.attempt import Attempt, StoppedPolitelyError
-from worker.training.data import Loader
+from worker.training.data import Batches
 
 KEPT = 2
 
@@ -107,7 +107,7 @@ class Checkpoints(Checkpoint):
         halvings: how often the batch was halved for memory; a checkpoint fits only that.
     """
 
-    def __init__(self, attempt: Attempt, loader: Loader, monitor: str, resumed: Json | None, halvings: int) -> None:
+    def __init__(self, attempt: Attempt, loader: Batches, monitor: str, resumed: Json | None, halvings: int) -> None:
         self._attempt, self._loader, self._monitor, self._halvings = attempt, loader, monitor, halvings
         self.best: Json | None = resumed["best"] if resumed else None
         self.before_save: Callable[[], None] = _nothing

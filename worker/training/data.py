@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -45,6 +46,7 @@ class Loader:
         batch_size: rows a step, all processes together.
         seed: draws an order anew every epoch; None keeps the order of the rows.
         order: how it is drawn; ``size`` row numbers. Every row once if omitted.
+        pin: into memory from which a GPU copies while the computation goes on, as Lightning then has it do.
     """
 
     def __init__(
@@ -56,8 +58,9 @@ class Loader:
         seed: int | None = None,
         threads: int = 0,
         order: Order | None = None,
+        pin: bool = False,
     ) -> None:
-        self._size, self._fetch, self._seed, self._threads = size, fetch, seed, threads
+        self._size, self._fetch, self._seed, self._threads, self._pin = size, fetch, seed, threads, pin
         self._draw = order or shuffled(size)
         self.batch_size = batch_size
         self.epoch = 0
@@ -97,7 +100,9 @@ class Loader:
 
         def batch(start: int) -> Batch:
             mine = places[start : start + self.batch_size][rank::world]
-            return fetch.drawn(order[mine], epoch, mine) if isinstance(fetch, ChangingRows) else fetch(order[mine])
+            rows = order[mine]
+            fetched = fetch.drawn(rows, epoch, mine) if isinstance(fetch, ChangingRows) else fetch(rows)
+            return {name: one.pin_memory() for name, one in fetched.items()} if self._pin else fetched
 
         return [partial(batch, start) for start in range(0, self._size, self.batch_size)]
 
@@ -119,6 +124,36 @@ class Loader:
                     future.cancel()
 
 
+class Runs:
+    """The batches of a loader in lists of at most ``together``: what the Trainer is handed in one go."""
+
+    def __init__(self, loader: Loader, together: int) -> None:
+        self._loader, self._together = loader, together
+
+    def __len__(self) -> int:
+        return -(-len(self._loader) // self._together)
+
+    def __iter__(self) -> Iterator[list[Batch]]:
+        batches = iter(self._loader)
+        while run := list(islice(batches, self._together)):
+            yield run
+
+    def begin(self, epoch: int) -> None:
+        """As ``Loader.begin``."""
+        self._loader.begin(epoch)
+
+    def state_dict(self) -> dict[str, int]:
+        """As ``Loader.state_dict``; whole runs are taken."""
+        return self._loader.state_dict()
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """As ``Loader.load_state_dict``."""
+        self._loader.load_state_dict(state)
+
+
+Batches = Loader | Runs
+
+
 class ItemRows:
     """Rows of an item set as prepared batches; ``[i]`` is the i-th item of the split."""
 
@@ -133,6 +168,10 @@ class ItemRows:
     def by_size(self) -> Rows:
         """Row numbers, small items first."""
         return np.argsort([item.length for item in self._items], kind="stable")
+
+    def hashes(self, rows: Rows) -> list[str]:
+        """SHA-256 of the contents of some rows, as the import found them, hexadecimal."""
+        return [self._items[row].sha256 for row in rows]
 
     def contents(self, count: int) -> list[bytes]:
         """The raw bytes of the first ``count`` items."""
@@ -186,7 +225,7 @@ class FeatureRows:
     def __call__(self, rows: Rows) -> Batch:
         """A batch with ``features`` and ``label``."""
         chosen = torch.from_numpy(rows)
-        return {"features": self.features[chosen], "label": self.labels[chosen]}
+        return {"features": self.features.index_select(0, chosen), "label": self.labels.index_select(0, chosen)}
 
 
 def _process() -> tuple[int, int]:

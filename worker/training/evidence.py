@@ -5,8 +5,7 @@ logistic regression, as is the head that a frozen job trains. Neighbours: the vo
 similarity.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
 
 import torch
@@ -15,13 +14,12 @@ from torch import Tensor, nn
 
 from models_store.decision import Probe
 from worker.training.data import FeatureRows
+from worker.training.hardware import threads_for
 
 NEIGHBOURS: Final = 10
 PENALTIES: Final = (1.0, 1e-1, 1e-2, 1e-3)
 """Weight decays to choose from, for standardised features; from strong to weak, each starts where the last ended."""
 ITERATIONS: Final = 50
-SMALL_PRODUCTS: Final = 100_000_000
-"""Multiplications of a step that one thread does in hundredths of a second."""
 _TEMPERATURE: Final = 0.07
 
 
@@ -37,7 +35,7 @@ def probe(train: FeatureRows, validation: FeatureRows, classes: int, on_step: Ca
         train: in an order of which the first half is a sample too.
         on_step: called at every iteration; may raise to stop.
     """
-    with _threads_for(train.features.numel() * classes):
+    with threads_for(train.features.numel() * classes):
         return _probe(train, validation, classes, on_step)
 
 
@@ -59,17 +57,6 @@ def _probe(train: FeatureRows, validation: FeatureRows, classes: int, on_step: C
         probed_examples=len(inputs),
         validated_examples=len(others),
     )
-
-
-@contextmanager
-def _threads_for(products: int) -> Iterator[None]:
-    """One thread for small products: beside other work on the machine, several would mostly wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1 if products < SMALL_PRODUCTS else threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _standardised(train: Tensor, validation: Tensor) -> tuple[Tensor, Tensor]:

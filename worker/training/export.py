@@ -17,11 +17,12 @@ from models_store.spec import JobSpec
 from models_store.trunks import backbone_sha256
 from worker.attempt import Attempt
 from worker.training import hardware, report
+from worker.training.caching.source import FeatureSource
+from worker.training.caching.ways import torch_way
 from worker.training.data import Data, FeatureRows
-from worker.training.parity import certify
+from worker.training.parity import Certifier
+from worker.training.serving import engines
 
-ENGINE: Final = "torch"
-"""What serves the model."""
 LIBRARIES: Final = ("torch", "torchvision", "timm", "transformers", "pytorch-lightning", "pillow")
 
 
@@ -30,12 +31,14 @@ class Outcome:
     """What training left: the best epoch's metrics, what the backbone was before, and its features where cached.
 
     ``features`` has ``train`` and ``validation``, or nothing where the backbone was trained or inputs were augmented.
+    ``source`` gives the features that the backbone made before the training.
     """
 
     best: Json
     strategy: str
     backbone_before: str
     features: dict[str, FeatureRows]
+    source: FeatureSource | None = None
 
 
 def export(
@@ -58,7 +61,10 @@ def export(
     directory = registry.directory(store_dir, model_id)
     card = _card(attempt, spec, data, backbone, network, outcome)
     device = hardware.device(spec.training)
-    measured = report.measure(attempt, data, backbone, network.to(device).freeze(), outcome.features, device)
+    network.to(device).freeze()
+    untouched = outcome.source if card["freeze_proof"]["unchanged"] else None
+    source = untouched or FeatureSource(attempt, torch_way(network, device))
+    measured = report.measure(attempt, data, backbone, network, outcome.features, source)
     card = {**card, "temperature": measured.temperature, "metrics": {**card["metrics"], **measured.metrics}}
     try:
         trunk = bundle.save(
@@ -71,8 +77,10 @@ def export(
             report={**measured.report, "model": model_id},
             outliers=measured.outliers,
         )
-        stored = bundle.load(directory, store_dir)
-        parity = certify(attempt, stored, measured, engine=ENGINE, keep=bool(outcome.features))
+        stored = bundle.read(directory)
+        parity = Certifier(
+            attempt, stored, measured, keep=bool(outcome.features), by_torch=source.way.by_torch
+        ).certificate(engines(attempt, trunk, network, data.validation))
         card = bundle.complete(directory, parity=parity)
         attempt.progress("exporting", 1.0)
         attempt.beat()

@@ -13,16 +13,18 @@ from models_store.network import Network
 from models_store.preprocessing.protocol import Preprocessing
 from models_store.spec import JobSpec, Training
 from worker.attempt import Attempt
-from worker.training import hardware
+from worker.training import hardware, layout
 from worker.training.augmentation import AugmentedRows
 from worker.training.callbacks import Reporter
 from worker.training.checkpointing import AtomicCheckpointIO, Checkpoints, newest_intact
-from worker.training.data import Data, FeatureRows, ItemRows, Loader
+from worker.training.data import Batches, Data, FeatureRows, ItemRows, Loader, Runs
 from worker.training.features import Extraction
+from worker.training.head_tuning import ROWS_A_RUN, HeadFinetuner, batches_a_run
 from worker.training.module import Finetuner, HeadOnFeatures
 from worker.training.planning import EVIDENCE_END, FEATURES_END, caches_features
 from worker.training.sampling import balanced, shuffled
 from worker.training.strategies import Strategy
+from worker.training.strategies.layers import Group
 from worker.training.tensorboard import EventFiles
 
 UNRESOLVED: Final = 32
@@ -54,10 +56,8 @@ def fit(
 ) -> Json:
     """Train, leave the best weights in the network, and give the best epoch's metrics."""
     training = spec.training
-    groups = strategy.parameter_groups(network, training)
     train, validation = _loaders(training, data, material, halvings)
-    weights = _class_weights(data.train.labels, len(data.labels)) if training.class_weights == "balanced" else None
-    module = Finetuner(material.model, groups, training, len(data.labels), weights)
+    module = _module(training, data, strategy.parameter_groups(network, training), material)
     monitor = training.early_stopping.monitor if training.early_stopping else "val_loss"
     resumed = newest_intact(attempt)
     checkpoints = Checkpoints(attempt, train, monitor, resumed, halvings)
@@ -65,8 +65,12 @@ def fit(
     if resumed is None or not resumed["finished"]:
         acting = [*strategy.callbacks(network, training), *_early_stopping(training)]
         callbacks = [reporter, *acting, EventFiles(attempt, reporter), checkpoints]
-        trainer = _trainer(attempt, training, callbacks, 2**halvings)
-        trainer.fit(module, train, validation, ckpt_path=resumed["path"] if resumed else None, weights_only=True)
+        trainer = _trainer(attempt, training, callbacks, module, 2**halvings)
+        hardware.let_torch_ask_cuda()
+        threads = hardware.threads_for(_products(training, network, material))
+        suits = not material.cached and layout.suits(network, training, data.train)
+        with threads, layout.channels_last(network, wanted=suits):
+            trainer.fit(module, train, validation, ckpt_path=resumed["path"] if resumed else None, weights_only=True)
     checkpoints.load_best(module)
     return checkpoints.best or {}
 
@@ -94,13 +98,34 @@ def examples_a_step(training: Training) -> int:
     return UNRESOLVED if training.batch_size == "auto" else training.batch_size
 
 
-def _loaders(training: Training, data: Data, material: Material, halvings: int) -> tuple[Loader, Loader]:
+def _loaders(training: Training, data: Data, material: Material, halvings: int) -> tuple[Batches, Loader]:
+    """A head's training is too small to be halved for memory."""
     threads = 0 if material.cached else hardware.preparing_threads()
-    step = -(-examples_a_step(training) // 2**halvings)
-    size = len(material.train)
+    size, batch_size = len(material.train), examples_a_step(training)
     order = balanced(data.train.labels) if training.sampling == "balanced" else shuffled(size)
-    train = Loader(size, material.train, step, seed=training.seed, threads=threads, order=order)
-    return train, Loader(len(material.validation), material.validation, step, threads=threads)
+    step = batch_size if material.cached else -(-batch_size // 2**halvings)
+    pin = hardware.device(training).type == "cuda"
+    train = Loader(size, material.train, step, seed=training.seed, threads=threads, order=order, pin=pin)
+    held_out = len(material.validation)
+    if material.cached:
+        return Runs(train, batches_a_run(step)), Loader(held_out, material.validation, ROWS_A_RUN, pin=pin)
+    return train, Loader(held_out, material.validation, step, threads=threads, pin=pin)
+
+
+def _module(training: Training, data: Data, groups: list[Group], material: Material) -> Finetuner:
+    classes = len(data.labels)
+    weights = _class_weights(data.train.labels, classes) if training.class_weights == "balanced" else None
+    if not material.cached:
+        return Finetuner(material.model, groups, training, classes, weights)
+    steps = -(-len(material.train) // examples_a_step(training))
+    return HeadFinetuner(material.model, groups, training, classes, weights, steps)
+
+
+def _products(training: Training, network: Network, material: Material) -> int | None:
+    """Multiplications of a step of a head; None where there is more to a step than that."""
+    if not material.cached:
+        return None
+    return examples_a_step(training) * network.head.in_features * network.head.out_features
 
 
 def _class_weights(labels: Tensor, classes: int) -> Tensor:
@@ -117,14 +142,18 @@ def _early_stopping(training: Training) -> list[pl.Callback]:
     return [EarlyStopping(stopping.monitor, patience=stopping.patience, mode=mode)]
 
 
-def _trainer(attempt: Attempt, training: Training, callbacks: list[pl.Callback], accumulate: int) -> pl.Trainer:
+def _trainer(
+    attempt: Attempt, training: Training, callbacks: list[pl.Callback], module: Finetuner, accumulate: int
+) -> pl.Trainer:
+    """A Trainer for the module; one that steps by itself also clips and accumulates by itself."""
+    automatic = module.automatic_optimization
     return pl.Trainer(
         max_epochs=training.max_epochs,
         accelerator=training.accelerator,
         devices=training.devices,
         precision=hardware.lightning_precision(training),
-        accumulate_grad_batches=accumulate,
-        gradient_clip_val=training.gradient_clip_val,
+        accumulate_grad_batches=accumulate if automatic else 1,
+        gradient_clip_val=training.gradient_clip_val if automatic else None,
         callbacks=callbacks,
         plugins=[AtomicCheckpointIO()],
         logger=False,

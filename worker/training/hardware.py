@@ -1,14 +1,19 @@
 """What this machine can do, and what a job therefore runs with."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, Literal
 
 import torch
 
+from models_store import processors
 from models_store.errors import InvalidError
 from models_store.spec import Training
 
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
+SMALL_PRODUCTS: Final = 100_000_000
+"""Multiplications of a step that one thread does in hundredths of a second."""
 _FULL: Final[Precision] = "32-true"
 _MIXED_16: Final[Precision] = "16-mixed"
 _MIXED_BF16: Final[Precision] = "bf16-mixed"
@@ -69,4 +74,29 @@ def lightning_precision(training: Training) -> Precision:
 
 def preparing_threads() -> int:
     """Threads that decode and tokenize beside the computation."""
-    return max(1, min(8, len(os.sched_getaffinity(0))))
+    return min(8, processors.usable())
+
+
+def let_torch_ask_cuda() -> None:
+    """Undo what importing Lightning sets: torch then loads NVML anew whenever it asks whether there is a GPU.
+
+    That keeps forks possible, of which a job's process makes none; and on a machine without a GPU, where Adam asks at
+    every step, it takes longer than a small step's arithmetic.
+    """
+    os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
+
+
+@contextmanager
+def threads_for(products: int | None) -> Iterator[None]:
+    """One thread for small products: beside other work on the machine, several would mostly wait for each other.
+
+    Args:
+        products: multiplications of a step; None where they are many.
+    """
+    threads = torch.get_num_threads()
+    if products is not None and products < SMALL_PRODUCTS:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

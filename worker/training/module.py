@@ -1,7 +1,6 @@
 """The Lightning module: cross-entropy, exact validation metrics, one schedule a step."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
@@ -9,18 +8,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the field's own name for it
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
-from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from models_store.backbones.family import Batch
 from models_store.errors import InvalidError
 from models_store.spec import Training
-
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adamw": torch.optim.AdamW,
-    "adam": torch.optim.Adam,
-    "sgd": lambda groups, weight_decay: torch.optim.SGD(groups, momentum=0.9, weight_decay=weight_decay),
-}
+from worker.training.averages import Mean
+from worker.training.optimizing import clip, optimizer_of, schedule
 
 
 class HeadOnFeatures(nn.Module):
@@ -57,10 +51,11 @@ class Finetuner(pl.LightningModule):
         self.model = model
         self._groups, self._training = groups, training
         self.register_buffer("_class_weights", class_weights, persistent=False)
-        self._train_loss = MeanMetric()
+        self._train_loss = Mean()
         self._train_loss.persistent(True)  # so that an epoch resumed in its middle reports its whole mean
-        self._val_loss = MeanMetric()
-        self._val_accuracy = MulticlassAccuracy(num_classes=classes, average="micro")
+        self._val_loss = Mean()
+        # Looking whether the labels are sound would wait for the device at every batch; the import has looked.
+        self._val_accuracy = MulticlassAccuracy(num_classes=classes, average="micro", validate_args=False)
 
     def on_fit_start(self) -> None:
         """Lightning keeps the modes that it finds, and a loaded backbone comes in eval; a frozen one stays there."""
@@ -68,18 +63,26 @@ class Finetuner(pl.LightningModule):
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
         """The (weighted, smoothed) cross-entropy of a batch."""
+        loss = self.loss(batch)
+        self.note(loss, len(batch["label"]))
+        return loss
+
+    def loss(self, batch: Batch) -> Tensor:
+        """What a step on a batch lowers."""
         inputs, labels = _split(batch)
         logits = self.model(inputs).float()
         weights = self._class_weights if isinstance(self._class_weights, Tensor) else None
-        loss = F.cross_entropy(logits, labels, weights, label_smoothing=self._training.label_smoothing)
-        self._train_loss.update(loss.detach(), weight=len(labels))
-        return loss
+        return F.cross_entropy(logits, labels, weights, label_smoothing=self._training.label_smoothing)
+
+    def note(self, loss: Tensor, items: int | Tensor) -> None:
+        """Let the mean losses of batches of so many items count in the epoch's."""
+        self._train_loss.update(loss.detach(), items)
 
     def validation_step(self, batch: Batch, _index: int) -> None:
         """Plain cross-entropy and accuracy, exact over the whole split."""
         inputs, labels = _split(batch)
         logits = self.model(inputs).float()
-        self._val_loss.update(F.cross_entropy(logits, labels), weight=len(labels))
+        self._val_loss.update(F.cross_entropy(logits, labels), len(labels))
         self._val_accuracy.update(logits, labels)
 
     def on_validation_epoch_end(self) -> None:
@@ -103,12 +106,25 @@ class Finetuner(pl.LightningModule):
         self._train_loss.reset()
         return value
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Lightning's own refuses fused optimizers in ``bf16-mixed``, too, where no scale stands against it."""
+        del gradient_clip_algorithm
+        clip(optimizer, gradient_clip_val)
+
     def configure_optimizers(self) -> Any:
         """The optimizer over the strategy's groups, and the schedule stepped after every batch."""
-        make = OPTIMIZERS[self._training.optimizer]
-        optimizer = make(self._groups, weight_decay=self._training.weight_decay)
-        factor = schedule(self._training, int(self.trainer.estimated_stepping_batches))
+        optimizer = optimizer_of(self._training, self._groups)
+        factor = schedule(self._training, self.steps())
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
+
+    def steps(self) -> int:
+        """Optimizer steps of the whole training, if nothing stops it early."""
+        return int(self.trainer.estimated_stepping_batches)
 
     def rates(self) -> dict[str, float]:
         """The learning rate now of each group that trains; one that is still frozen has none."""
@@ -123,17 +139,3 @@ def _split(batch: Batch) -> tuple[Batch, Tensor]:
 
 def _trains(group: dict[str, Any]) -> bool:
     return any(parameter.requires_grad for parameter in group["params"])
-
-
-def schedule(training: Training, steps: int) -> Callable[[int], float]:
-    """The factor on the learning rate at a step: linear warm-up, then cosine, linear or constant."""
-    warmup = round(training.warmup_fraction * steps)
-
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / warmup
-        done = min(1.0, (step - warmup) / max(1, steps - warmup))
-        decays = {"cosine": 0.5 * (1.0 + math.cos(math.pi * done)), "linear": 1.0 - done, "constant": 1.0}
-        return decays[training.scheduler]
-
-    return factor

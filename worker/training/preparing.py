@@ -12,10 +12,13 @@ from models_store.errors import InvalidError
 from models_store.itemset import ItemSet
 from models_store.mirror import Mirror
 from models_store.network import Network
+from models_store.preprocessing.protocol import Preprocessing
 from models_store.spec import JobSpec
 from models_store.trunks import backbone_sha256
 from worker.attempt import Attempt
-from worker.training import hardware
+from worker.training import hardware, serving
+from worker.training.caching import source
+from worker.training.caching.ways import Way, torch_way
 from worker.training.data import Data, ItemRows
 from worker.training.features import PASS_BATCH, Extraction
 
@@ -48,8 +51,9 @@ def prepare(attempt: Attempt, dataset: DatasetRow, halvings: int) -> Prepared:
     network = Network(backbone.module, backbone.architecture, len(data.labels))
     if backbone.head is not None:
         backbone.head.copy_into(network.head, data.labels)
-    extraction = _extraction(attempt, spec, data, network, halvings)
-    return Prepared(spec, backbone, data, network, backbone_sha256(network.backbone), extraction)
+    sha256 = backbone_sha256(network.backbone)
+    extraction = _extraction(attempt, spec, data, network, backbone.preprocessing, sha256, halvings)
+    return Prepared(spec, backbone, data, network, sha256, extraction)
 
 
 def asked(attempt: Attempt) -> JobSpec:
@@ -98,8 +102,30 @@ def _open(attempt: Attempt, dataset: DatasetRow, backbone: Backbone) -> Data:
     return Data(dataset, labels, rows("train"), rows("validation"))
 
 
-def _extraction(attempt: Attempt, spec: JobSpec, data: Data, network: Network, halvings: int) -> Extraction:
-    training = spec.training
-    batch_size = max(1, PASS_BATCH >> halvings)
-    device = hardware.device(training)
-    return Extraction(attempt, data, network, device, seed=training.seed, batch_size=batch_size)
+def _extraction(
+    attempt: Attempt,
+    spec: JobSpec,
+    data: Data,
+    network: Network,
+    preprocessing: Preprocessing,
+    backbone: str,
+    halvings: int,
+) -> Extraction:
+    features = source.kept(
+        attempt,
+        data.row.fingerprint or "",
+        network,
+        preprocessing,
+        _way(attempt, spec, data, network),
+        backbone=backbone,
+        batch_size=max(1, PASS_BATCH >> halvings),
+    )
+    return Extraction(attempt, data, features, network.head.in_features, seed=spec.training.seed)
+
+
+def _way(attempt: Attempt, spec: JobSpec, data: Data, network: Network) -> Way:
+    """A job that trains the backbone in any case has no features to compute, and so nothing to prepare for."""
+    device = hardware.device(spec.training)
+    if spec.strategy in {"freeze", "auto"} and spec.training.augmentation == "none":
+        return serving.way(attempt, network, data.train, device)
+    return torch_way(network, device)

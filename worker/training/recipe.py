@@ -39,7 +39,7 @@ def _train(attempt: Attempt, dataset: DatasetRow, halvings: int) -> None:
     material = fitting.material(spec.training, data, network, strategy, backbone.preprocessing, extraction)
     best = fitting.fit(attempt, spec, data, network, strategy, material, halvings)
     strategy.finish(network)
-    outcome = Outcome(best, decision["strategy"], ready.backbone_sha256, material.features)
+    outcome = Outcome(best, decision["strategy"], ready.backbone_sha256, material.features, extraction.source)
     export(attempt, spec, data, backbone, network, outcome)
 
 

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Final
 
-import torch
-
 from models_store import datasets
 from models_store.backbones.family import Backbone
 from models_store.database.tables import Json
@@ -15,6 +13,7 @@ from models_store.reporting.calibration import calibrate
 from models_store.reporting.report import Scored, figures
 from models_store.reporting.sampling import spread_over_classes
 from worker.attempt import Attempt
+from worker.training.caching.source import FeatureSource
 from worker.training.data import Data, FeatureRows
 from worker.training.scoring import Scorer, Split
 
@@ -48,40 +47,34 @@ def measure(
     backbone: Backbone,
     network: Network,
     cached: dict[str, FeatureRows],
-    device: torch.device,
+    source: FeatureSource,
 ) -> Measured:
     """Score the validation split, the test split and a sample of the training items, and sum up.
 
     Args:
-        network: frozen and in eval mode, on ``device``.
+        network: frozen and in eval mode.
         cached: features of ``train`` and ``validation``, or nothing.
+        source: gives the features that are needed beside these.
     """
     itemset = ItemSet(datasets.directory(attempt.settings.store_dir, data.row.fingerprint or ""))
     train, validation, test = (Split.of(itemset, name, data.labels, backbone.preprocessing) for name in SPLITS)
     references = spread_over_classes(train.rows.labels, MAX_REFERENCES)
-    passes = len(test.items) if cached else len(test.items) + len(validation.items) + len(references)
-    scorer = _scorer(attempt, network, device, passes)
-    if cached:
-        trained, held_out = cached["train"].features[references], cached["validation"].features
-    else:
-        trained = scorer.features(train, references, "train")
-        held_out = scorer.features(validation, validation.all(), "validation")
-    outliers = Outliers.fit(trained, len(data.labels), held_out)
-    judged = scorer.scored(validation, held_out, "validation")
-    tested = scorer.scored(test, scorer.features(test, test.all(), "test"), "test") if test.items else None
-    return _summed_up(data, itemset, judged, tested, outliers)
+    wanted = {"test": (test, test.all())} if test.items else {}
+    if not cached:
+        wanted |= {"train": (train, references), "validation": (validation, validation.all())}
 
-
-def _scorer(attempt: Attempt, network: Network, device: torch.device, total: int) -> Scorer:
-    done = 0
-
-    def on_batch(count: int) -> None:
-        nonlocal done
-        done += count
+    def on_batch(done: int, total: int) -> None:
         attempt.check_stop()
         attempt.progress("exporting", START + (END - START) * done / total)
 
-    return Scorer(network, device, attempt.directory, on_batch)
+    scorer = Scorer(network, source, attempt.directory)
+    features = scorer.features(wanted, on_batch)
+    trained = cached["train"].features[references] if cached else features["train"]
+    held_out = cached["validation"].features if cached else features["validation"]
+    outliers = Outliers.fit(trained, len(data.labels), held_out)
+    judged = scorer.scored(validation, held_out, "validation")
+    tested = scorer.scored(test, features["test"], "test") if test.items else None
+    return _summed_up(data, itemset, judged, tested, outliers)
 
 
 def _summed_up(data: Data, itemset: ItemSet, validation: Scored, tested: Scored | None, outliers: Outliers) -> Measured:

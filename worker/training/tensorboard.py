@@ -13,7 +13,7 @@ from tensorboardX.summary import scalar
 from models_store import jobs
 from models_store.database.tables import Json
 from worker.attempt import Attempt
-from worker.training.callbacks import Reporter
+from worker.training.callbacks import SEND_SECONDS, Reporter
 from worker.training.module import Finetuner
 
 
@@ -32,11 +32,13 @@ class EventFiles(pl.Callback):
     An attempt that goes on where another was cut off begins a file of its own with the epochs that are known, and the
     other's goes: so no epoch is there twice, and none is missing. tensorboardX's ``SummaryWriter`` would write from a
     thread of its own through shared memory, and its ``flush`` does not wait for that.
+    Short epochs share a flush, which waits for the disk: a cut costs those of the last second, until the resume.
     """
 
     def __init__(self, attempt: Attempt, reporter: Reporter) -> None:
         self._attempt, self._reporter = attempt, reporter
         self._writer: EventsWriter | None = None
+        self._flushed_at = 0.0
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -55,13 +57,24 @@ class EventFiles(pl.Callback):
             raise TypeError(type(pl_module))
         if self._writer is not None:
             _add(self._writer, trainer.current_epoch, {**self._reporter.current, "lr": pl_module.rates()})
-            self._writer.flush()
+            self._flush(last=trainer.should_stop or trainer.current_epoch + 1 >= (trainer.max_epochs or 0))
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Whatever ends the training: what it showed so far stays."""
+        del trainer, pl_module, exception
+        self._flush(last=True)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """End the file."""
         del trainer, pl_module, stage
         if self._writer is not None:
             self._writer.close()
+
+    def _flush(self, *, last: bool) -> None:
+        """No later than the checkpoint that ends a training: nothing is written again after that."""
+        if self._writer is not None and (last or time.monotonic() - self._flushed_at > SEND_SECONDS):
+            self._writer.flush()
+            self._flushed_at = time.monotonic()
 
     def _begun(self, epoch: int) -> EventsWriter:
         job_id = self._attempt.claim.job_id

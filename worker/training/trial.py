@@ -12,7 +12,7 @@ from models_store.backbones.family import Batch
 from models_store.network import Network
 from models_store.spec import Training
 from worker.training.checkpointing import random_state, set_random_state
-from worker.training.module import OPTIMIZERS
+from worker.training.optimizing import clip, optimizer_of
 from worker.training.strategies import Strategy
 
 HALVES: Final = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
@@ -21,6 +21,9 @@ HALVES: Final = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 class Trial:
     """Steps of one training; as a context manager it leaves the random generators as they were.
 
+    Convolutions are laid out as in the training (:mod:`worker.training.layout`); ``channels_last`` tells, after a step,
+    whether the network could.
+
     Args:
         training: with its accelerator resolved; its precision, while that is not, counts as 32.
     """
@@ -28,8 +31,11 @@ class Trial:
     def __init__(self, network: Network, strategy: Strategy, training: Training, device: torch.device) -> None:
         self._random = random_state()
         self._network = copy.deepcopy(network).to(device).train()
+        self.channels_last = any(isinstance(module, nn.Conv2d) for module in network.modules())
+        if self.channels_last:
+            self._network.to(memory_format=torch.channels_last)
         groups = strategy.parameter_groups(self._network, training)
-        self._optimizer = OPTIMIZERS[training.optimizer](groups, weight_decay=training.weight_decay)
+        self._optimizer = optimizer_of(training, groups)
         self._clip, self._device, self._precision = training.gradient_clip_val, device, str(training.precision)
 
     def __enter__(self) -> Self:
@@ -45,14 +51,25 @@ class Trial:
         Raises:
             torch.OutOfMemoryError: the device does not hold this batch.
         """
+        try:
+            return self._step(batch)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError:
+            if not self.channels_last:
+                raise
+        self.channels_last = False
+        self._network.to(memory_format=torch.contiguous_format)
+        return self._step(batch)
+
+    def _step(self, batch: Batch) -> float:
         inputs = {name: tensor.to(self._device) for name, tensor in batch.items()}
         labels = inputs.pop("label")
         with self._autocast():
             loss = F.cross_entropy(self._network(inputs), labels)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        if self._clip is not None:
-            nn.utils.clip_grad_norm_(self._network.parameters(), self._clip)
+        clip(self._optimizer, self._clip)
         self._optimizer.step()
         return float(loss.detach())
 

@@ -1,21 +1,27 @@
 import threading
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import pytest
 
-from app.predictions.pool import ModelPool, Prediction
+from app.predictions.pool import ModelPool
 from models_store.errors import UnavailableError
 
 
+@dataclass(frozen=True)
+class Held:
+    """Something of a size."""
+
+    nbytes: int
+
+
+@dataclass(frozen=True)
 class Echo:
     """A model that says its name."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def predict(self, contents: Sequence[bytes], *, top_k: int, with_logits: bool) -> list[Prediction]:
-        return [{"label": self.name, "asked": (content, top_k, with_logits)} for content in contents]
+    name: str
+    engine: Held
+    nbytes: int = 1
 
 
 class Shelf:
@@ -27,6 +33,7 @@ class Shelf:
         self.started = threading.Semaphore(0)
         self.gate.set()
         self.broken = False
+        self.engines: dict[str, Held] = {}
 
     def load(self, model_id: str) -> Echo:
         self.loaded.append(model_id)
@@ -35,7 +42,8 @@ class Shelf:
             self.gate.wait(10)
         if self.broken:
             raise UnavailableError("weights_unavailable", "They are gone. Find them.")
-        return Echo(model_id)
+        trunk = model_id.partition("/")[0]
+        return Echo(model_id, self.engines.setdefault(trunk, Held(10)))
 
 
 @pytest.fixture
@@ -44,15 +52,15 @@ def shelf() -> Shelf:
 
 
 @pytest.fixture
-def pool(shelf: Shelf) -> ModelPool:
-    return ModelPool(shelf.load, max_models=2, max_waiting=4)
+def pool(shelf: Shelf) -> "ModelPool[Echo]":
+    return ModelPool(shelf.load, max_bytes=24, max_waiting=4)
 
 
-def _label(pool: ModelPool, model: str) -> str:
-    return str(pool.predict(model, [b"x"], top_k=1, logits=False)[0]["label"])
+def _label(pool: "ModelPool[Echo]", model: str) -> str:
+    return pool.get(model).name
 
 
-def test_a_model_is_loaded_once_however_many_ask(pool: ModelPool, shelf: Shelf) -> None:
+def test_a_model_is_loaded_once_however_many_ask(pool: "ModelPool[Echo]", shelf: Shelf) -> None:
     shelf.gate.clear()
     with ThreadPoolExecutor(8) as threads:
         answers = [threads.submit(_label, pool, "slow") for _ in range(8)]
@@ -62,7 +70,7 @@ def test_a_model_is_loaded_once_however_many_ask(pool: ModelPool, shelf: Shelf) 
     assert shelf.loaded == ["slow"]
 
 
-def test_a_model_that_loads_does_not_hold_up_others(pool: ModelPool, shelf: Shelf) -> None:
+def test_a_model_that_loads_does_not_hold_up_others(pool: "ModelPool[Echo]", shelf: Shelf) -> None:
     shelf.gate.clear()
     with ThreadPoolExecutor(1) as threads:
         slow = threads.submit(_label, pool, "slow")
@@ -72,13 +80,33 @@ def test_a_model_that_loads_does_not_hold_up_others(pool: ModelPool, shelf: Shel
         shelf.gate.set()
 
 
-def test_the_longest_unused_is_dropped_first(pool: ModelPool, shelf: Shelf) -> None:
+def test_the_longest_unused_is_dropped_first(pool: "ModelPool[Echo]", shelf: Shelf) -> None:
     for model in ("a", "b", "a", "c", "a", "b"):
         _label(pool, model)
     assert shelf.loaded == ["a", "b", "c", "b"]
 
 
-def test_a_failed_load_is_told_to_all_and_tried_again(pool: ModelPool, shelf: Shelf) -> None:
+def test_models_on_one_trunk_are_counted_with_it_once(pool: "ModelPool[Echo]", shelf: Shelf) -> None:
+    names = [f"trunk/{number}" for number in range(14)]
+    for model in names:
+        _label(pool, model)
+    for model in reversed(names):
+        _label(pool, model)
+    assert shelf.loaded == names
+    _label(pool, "trunk/14")
+    _label(pool, "trunk/13")
+    assert shelf.loaded == [*names, "trunk/14", "trunk/13"]
+
+
+def test_one_model_is_kept_however_large(shelf: Shelf) -> None:
+    small: ModelPool[Echo] = ModelPool(shelf.load, max_bytes=1, max_waiting=4)
+    assert [_label(small, "a") for _ in range(2)] == ["a", "a"]
+    _label(small, "b")
+    _label(small, "a")
+    assert shelf.loaded == ["a", "b", "a"]
+
+
+def test_a_failed_load_is_told_to_all_and_tried_again(pool: "ModelPool[Echo]", shelf: Shelf) -> None:
     shelf.broken = True
     for _ in range(2):
         with pytest.raises(UnavailableError):
@@ -88,7 +116,7 @@ def test_a_failed_load_is_told_to_all_and_tried_again(pool: ModelPool, shelf: Sh
     assert len(shelf.loaded) == 3
 
 
-def test_a_dropped_model_is_loaded_again(pool: ModelPool, shelf: Shelf) -> None:
+def test_a_dropped_model_is_loaded_again(pool: "ModelPool[Echo]", shelf: Shelf) -> None:
     _label(pool, "a")
     pool.drop("a")
     pool.drop("unknown")
@@ -96,7 +124,7 @@ def test_a_dropped_model_is_loaded_again(pool: ModelPool, shelf: Shelf) -> None:
     assert shelf.loaded == ["a", "a"]
 
 
-def test_places_are_bounded_and_given_back(pool: ModelPool) -> None:
+def test_places_are_bounded_and_given_back(pool: "ModelPool[Echo]") -> None:
     def fill(left: int) -> None:
         with pool.place():
             if left > 1:

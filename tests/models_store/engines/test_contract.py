@@ -1,31 +1,115 @@
-"""What holds for every engine: it gives the features of the network that it was made from."""
+"""What holds for every engine: it gives the features of the trunk that it was opened on, however they are asked for."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 
-from models_store import bundle
+from models_store import trunks
 from models_store.backbones import FAMILIES
-from models_store.engines import ENGINES
+from models_store.backbones.family import Batch
+from models_store.engines import ENGINES, conversion
+from models_store.errors import UnavailableError
 from models_store.mirror import Mirror
 from models_store.network import Network
-from models_store.predictor import Predictor
+from tests.models_store.samples import minilm
+
+TEXTS = [f"text {'that is longer ' * number}".encode() for number in range(7)]
+
+
+class Stored:
+    """A trunk in a store, converted; ``items`` are seven of its kind."""
+
+    def __init__(self, store: Path, family: str, name: str, weights: str | None) -> None:
+        torch.manual_seed(0)
+        backbone = FAMILIES[family].load(name, weights, Mirror(store), {})
+        self.store = store
+        self.network = Network(backbone.module, backbone.architecture, classes=2).freeze()
+        self.trunk = trunks.put(store, backbone.module, backbone.architecture)
+        if backbone.architecture.task.startswith("image"):
+            self.items = {"pixels": torch.rand(7, 3, 160, 160)}
+        else:
+            prepared = backbone.preprocessing.prepare(TEXTS)
+            self.items = backbone.preprocessing.collate([one for one in prepared if not isinstance(one, Exception)])
+        refused = conversion.ensure(store, self.trunk, backbone.module, backbone.architecture, self.items)
+        assert refused is None
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Stored:
+    return Stored(tmp_path_factory.mktemp("store"), "timm", "test_resnet", None)
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Stored:
+    store = tmp_path_factory.mktemp("store")
+    Mirror(store).add("hf/some/minilm", "DEFAULT", minilm())
+    return Stored(store, "hf", "some/minilm", "DEFAULT")
+
+
+@pytest.fixture(params=["images", "texts"])
+def stored(request: pytest.FixtureRequest) -> Stored:
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, Stored)
+    return found
+
+
+def _part(batch: Batch, rows: slice) -> Batch:
+    return {name: tensor[rows] for name, tensor in batch.items()}
 
 
 @pytest.mark.parametrize("name", ENGINES)
-@pytest.mark.parametrize("size", [1, 3])
-def test_features_are_those_of_the_network(name: str, size: int, tmp_path: Path) -> None:
-    backbone = FAMILIES["timm"].load("test_resnet", None, Mirror(tmp_path), {})
-    network = Network(backbone.module, backbone.architecture, classes=4)
-    directory = tmp_path / "models" / "mdl_1"
-    bundle.save(directory, tmp_path, network, backbone.architecture, backbone.preprocessing, {"labels": list("abcd")})
-    loaded = bundle.load(directory, tmp_path)
-    batch = {"pixels": torch.rand(size, 3, 160, 160)}
-    features = ENGINES[name](loaded).features(batch)
-    assert features.shape == (size, backbone.architecture.width)
-    assert (features.dtype, features.device.type) == (torch.float32, "cpu")
-    assert not features.requires_grad
-    assert torch.allclose(features, loaded.network.features(batch), atol=1e-4)
-    logits = Predictor(loaded, ENGINES[name](loaded)).head(features)
-    assert torch.allclose(logits, loaded.network(batch), atol=1e-6)
+@pytest.mark.parametrize("rows", [slice(0, 1), slice(3, 6), slice(0, 7)])
+def test_features_are_those_of_the_network(stored: Stored, name: str, rows: slice) -> None:
+    batch = _part(stored.items, rows)
+    features = ENGINES[name](stored.store, stored.trunk, "f32").features(batch)
+    expected = stored.network.features(batch)
+    assert features.shape == expected.shape
+    assert (features.dtype, features.device.type, features.requires_grad) == (torch.float32, "cpu", False)
+    assert float((features - expected).abs().max() / expected.abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_other_lengths_are_no_matter(texts: Stored, name: str) -> None:
+    short = {name: tensor[:2, :9] for name, tensor in texts.items.items()}
+    features = ENGINES[name](texts.store, texts.trunk, "f32").features(short)
+    assert torch.allclose(features, texts.network.features(short), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_threads_that_ask_at_once_get_their_own_answers(stored: Stored, name: str) -> None:
+    engine = ENGINES[name](stored.store, stored.trunk, "f32")
+    alone = [engine.features(_part(stored.items, slice(row, row + 1))) for row in range(7)]
+    with ThreadPoolExecutor(4) as threads:
+        again = list(
+            threads.map(lambda row: engine.features(_part(stored.items, slice(row, row + 1))), [*range(7)] * 4)
+        )
+    assert all(torch.allclose(again[place], alone[place % 7], atol=1e-6) for place in range(28))
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_what_was_answered_stays(images: Stored, name: str) -> None:
+    engine = ENGINES[name](images.store, images.trunk, "f32")
+    first = engine.features(_part(images.items, slice(0, 2)))
+    kept = first.clone()
+    engine.features(_part(images.items, slice(2, 4)))
+    assert torch.equal(first, kept)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_an_engine_tells_its_memory(images: Stored, name: str) -> None:
+    weights = sum(tensor.nbytes for tensor in images.network.backbone.parameters())
+    assert weights * 0.9 < ENGINES[name](images.store, images.trunk, "f32").nbytes < weights * 1.5
+
+
+@pytest.mark.parametrize(("name", "file"), [("torch", "trunk.safetensors"), ("openvino", "openvino/model.bin")])
+def test_a_damaged_file_is_refused(name: str, file: str, tmp_path: Path) -> None:
+    stored = Stored(tmp_path, "timm", "test_resnet", None)
+    path = trunks.directory(tmp_path, stored.trunk) / file
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UnavailableError) as refused:
+        ENGINES[name](tmp_path, stored.trunk, "f32")
+    assert refused.value.code == "trunk_damaged"

@@ -20,7 +20,7 @@ from models_store import bundle, registry
 from models_store.backbones import FAMILIES, split_name
 from models_store.backbones.family import TEXTS, Backbone
 from models_store.database.tables import DatasetRow, Json, ModelRow
-from models_store.engines import ENGINES
+from models_store.engines.choosing import open_for
 from models_store.exchange import download
 from models_store.mirror import Mirror
 from models_store.network import Network
@@ -58,8 +58,8 @@ class Stored:
 
     def served(self, contents: Sequence[bytes]) -> list[dict[str, float]]:
         """The probabilities that the service gives."""
-        stored = bundle.load(self.directory, self.store_dir)
-        answers = Predictor(stored, ENGINES["torch"](stored)).predict(contents)
+        stored = bundle.read(self.directory)
+        answers = Predictor(stored, open_for(self.store_dir, stored.card)).predict(contents)
         return [{one["label"]: one["score"] for one in answer["scores"]} for answer in answers]
 
 

@@ -22,7 +22,7 @@ def copied(label: str, sizes: Iterable[int], first_group: int = 0, *, identical:
             digest = 1000 * group + (0 if identical else place)
             number = len(items)
             items.append(
-                Candidate(f"{label}/{group}-{place}", label, None, number, 1, digest, group if size > 1 else None)
+                Candidate(f"{label}/{group}-{place}", label, None, number, digest, group if size > 1 else None)
             )
     return items
 
@@ -100,9 +100,7 @@ def test_another_group_of_a_class_does_not_change_which_single_items_are_drawn_f
 
 def test_by_content_the_names_do_not_matter() -> None:
     items = copied("a", [1] * 30)
-    renamed = [
-        Candidate(f"line {place}", "a", None, place, 1, item.digest) for place, item in enumerate(items, start=9)
-    ]
+    renamed = [Candidate(f"line {place}", "a", None, place, item.digest) for place, item in enumerate(items, start=9)]
     draw = Draw(0.3, 0, by_content=True)
     drawn_contents = [sorted(item.digest for item in drawn(some, draw)[1]) for some in (items, renamed)]
     assert drawn_contents[0] == drawn_contents[1]
@@ -112,7 +110,7 @@ def test_by_content_the_names_do_not_matter() -> None:
 def test_a_group_over_two_classes_stays_together() -> None:
     for seed in range(20):
         items = copied("a", [1] * 6) + copied("b", [1] * 6, 50)
-        items += [Candidate(f"{label}/both", label, None, 99, 1, 7, 999) for label in "ab"]
+        items += [Candidate(f"{label}/both", label, None, 99, 7, 999) for label in "ab"]
         side = sides(items, Draw(0.4, seed))
         assert side["a/both"] == side["b/both"]
 

@@ -18,7 +18,7 @@ FRACTIONS = st.floats(0.01, 0.99)
 
 
 def items(label: str, count: int, split: str | None = None) -> list[Candidate]:
-    return [Candidate(f"{split}/{label}/{number}", label, split, number, 1, number) for number in range(count)]
+    return [Candidate(f"{split}/{label}/{number}", label, split, number, number) for number in range(count)]
 
 
 def arranged(

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.training.data import Loader
+from worker.training.data import Loader, Runs
 from worker.training.sampling import Rows
 
 
@@ -57,3 +57,20 @@ def test_an_error_in_a_preparing_thread_reaches_the_trainer() -> None:
 
     with pytest.raises(ZeroDivisionError):
         drawn(Loader(10, broken, 2, threads=2))
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 5), st.data())
+def test_runs_hand_out_the_batches_of_their_loader_and_go_on_after_any_run(
+    size: int, batch: int, together: int, data: st.DataObject
+) -> None:
+    expected = drawn(Loader(size, fetch, batch, seed=3))
+    first = Runs(Loader(size, fetch, batch, seed=3), together)
+    taken = data.draw(st.integers(0, len(first) - 1))
+    iterator = iter(first)
+    begun = [one["rows"].tolist() for _ in range(taken) for one in next(iterator)]
+    second = Runs(Loader(size, fetch, batch, seed=3), together)
+    second.load_state_dict(first.state_dict())
+    runs = list(second)
+    assert begun + [one["rows"].tolist() for run in runs for one in run] == expected
+    assert taken + len(runs) == len(first)
+    assert all(len(run) == together for run in runs[:-1])

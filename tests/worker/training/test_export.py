@@ -13,12 +13,10 @@ from sqlalchemy import select
 from models_store import artifacts, bundle, datasets, jobs, leases, registry
 from models_store.backbones import FAMILIES
 from models_store.backbones.family import Backbone, Batch
-from models_store.bundle import Bundle
 from models_store.database.engine import Database
 from models_store.database.migrate import migrate
 from models_store.database.tables import DatasetRow, ModelRow
-from models_store.engines import ENGINES
-from models_store.engines.eager import TorchEngine
+from models_store.engines import ENGINES, Engine, Precision
 from models_store.errors import FinetunedError
 from models_store.itemset import ItemSet, ItemSetWriter
 from models_store.mirror import Mirror
@@ -32,6 +30,9 @@ from tests.models_store.rows import claimed
 from worker.attempt import Attempt
 from worker.child import run_to_end
 from worker.settings import WorkerSettings
+from worker.training import serving
+from worker.training.caching.source import FeatureSource, kept
+from worker.training.caching.ways import torch_way
 from worker.training.data import Data, ItemRows
 from worker.training.export import Outcome, export
 from worker.training.features import Extraction
@@ -55,6 +56,23 @@ class Job:
 
     def export(self, backbone: Backbone | None = None) -> None:
         export(self.attempt, self.spec, self.data, backbone or self.backbone, self.network, self.outcome)
+
+    def again(self, attempt: Attempt) -> "Job":
+        """The same training as another job's."""
+        attempt.directory.mkdir()
+        return replace(self, attempt=attempt, outcome=replace(self.outcome, source=replace(self.kept, attempt=attempt)))
+
+    @property
+    def kept(self) -> FeatureSource:
+        """The source of what the backbone makes before the training."""
+        assert self.outcome.source is not None
+        return self.outcome.source
+
+    def log(self) -> list[str]:
+        """The lines of the job's history."""
+        with self.attempt.database.read() as session:
+            events = jobs.events(session, self.attempt.claim.job_id)[0]
+        return [event.data["message"] for event in events if event.type == "log"]
 
     @property
     def store(self) -> Path:
@@ -101,9 +119,11 @@ def trained(attempt: Attempt, *, cached: bool) -> Job:
 
     data = Data(row, LABELS, rows("train"), rows("validation"))
     attempt.directory.mkdir(exist_ok=True)
-    features = Extraction(attempt, data, network, torch.device("cpu"), seed=0).all(0.5) if cached else {}
+    before, way = backbone_sha256(network.backbone), torch_way(network, torch.device("cpu"))
+    source = kept(attempt, str(row.fingerprint), network, backbone.preprocessing, way, backbone=before)
+    features = Extraction(attempt, data, source, network.head.in_features, seed=0).all(0.5) if cached else {}
     spec = JobSpec(dataset="ds_1", backbone="timm/test_resnet", weights=None)
-    outcome = Outcome(BEST, "freeze", backbone_sha256(network.backbone), features)
+    outcome = Outcome(BEST, "freeze", before, features, source)
     return Job(attempt, spec, data, backbone, network, outcome)
 
 
@@ -194,7 +214,7 @@ def test_the_certificate_says_what_was_compared(job: Job) -> None:
     job.export()
     parity = job.models()[0].card["parity"]
     assert parity["max_abs_logit_diff"] <= 1e-4
-    assert (parity["engine"], parity["precision"], parity["items"]) == ("torch", "f32", 24)
+    assert (parity["engine"], parity["precision"], parity["items"]) == ("openvino", "f32", 24)
     assert (parity["passed"], parity["reused"]) == (True, False)
 
 
@@ -222,48 +242,84 @@ def test_a_model_that_would_be_served_otherwise_than_it_was_trained_is_not_publi
     assert list(job.store.glob("trunks/*/served/*")) == []
 
 
-class Drifting(TorchEngine):
-    """An engine that computes almost what it should."""
+class Watched:
+    """Another engine, of which is known what it was asked for, and which may compute only almost what it should."""
+
+    def __init__(self, name: str, factor: float = 1.0) -> None:
+        self._open, self._factor = ENGINES[name], factor
+        self.asked = 0
+
+    def __call__(self, store_dir: Path, trunk: str, precision: Precision) -> Engine:
+        self._engine = self._open(store_dir, trunk, precision)
+        self.nbytes = self._engine.nbytes
+        return self
 
     def features(self, batch: Batch) -> torch.Tensor:
-        return super().features(batch) * 1.001
+        self.asked += len(batch["pixels"])
+        return self._engine.features(batch) * self._factor
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, name: str, factor: float = 1.0) -> Watched:
+    engine = Watched(name, factor)
+    monkeypatch.setitem(ENGINES, name, engine)  # an engine is chosen by name, and there is no broken one
+    return engine
 
 
 def test_an_engine_that_drifts_is_not_served_from(frozen: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ENGINES, "torch", Drifting)  # an engine is chosen by name, and there is no broken one
+    watched(monkeypatch, "openvino", 1.001)
+    frozen.export()
+    assert frozen.newest().card["parity"]["engine"] == "torch"
+    assert any("openvino does not serve this model: its logits differ by" in line for line in frozen.log())
+
+
+def test_where_every_engine_drifts_nothing_is_published(frozen: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("openvino", "torch"):
+        watched(monkeypatch, name, 1.001)
     with pytest.raises(FinetunedError) as refusal:
         frozen.export()
     assert refusal.value.code == "parity_failed"
     assert (frozen.models(), frozen.folders()) == ([], [])
+    assert list(frozen.store.glob("trunks/*/served/*")) == []
 
 
-class Counting(TorchEngine):
-    """Counts the items that it was asked for."""
+def by_openvino(job: Job) -> Job:
+    """The same, of features that OpenVINO computed."""
+    way = serving.way(job.attempt, job.network, job.data.train, torch.device("cpu"))
+    assert not way.by_torch
+    source = replace(job.kept, way=way, shelf=None)
+    features = Extraction(job.attempt, job.data, source, job.network.head.in_features, seed=0).all(0.5)
+    return replace(job, outcome=replace(job.outcome, features=features, source=source))
 
-    asked = 0
 
-    def __init__(self, stored_bundle: Bundle) -> None:
-        super().__init__(stored_bundle)
-        type(self).asked = 0
+def test_features_of_another_engine_are_compared_with_those_of_pytorch(
+    frozen: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = by_openvino(frozen)
+    reference = watched(monkeypatch, "torch")
+    quick.export()
+    assert reference.asked == 24
+    assert quick.newest().card["parity"]["engine"] == "openvino"
 
-    def features(self, batch: Batch) -> torch.Tensor:
-        type(self).asked += len(batch["pixels"])
-        return super().features(batch)
+
+def test_an_engine_that_drifted_in_the_training_too_is_found_out(frozen: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched(monkeypatch, "openvino", 1.001)
+    with pytest.raises(FinetunedError) as refusal:
+        by_openvino(frozen).export()
+    assert refusal.value.code == "parity_failed"
 
 
 def test_another_head_on_the_same_trunk_and_data_needs_no_pass_of_its_own(
     frozen: Job, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(ENGINES, "torch", Counting)
+    engine = watched(monkeypatch, "openvino")
     frozen.export()
-    assert Counting.asked == 24
+    assert engine.asked == 24
     (kept,) = frozen.store.glob("trunks/*/served/*.safetensors")
     assert load_file(kept)["features"].shape == (24, frozen.backbone.architecture.width)
-    second = replace(frozen, attempt=started(database, tmp_path))
-    second.attempt.directory.mkdir()
+    second = frozen.again(started(database, tmp_path))
     torch.nn.init.normal_(second.network.head.weight, std=3.0)
     second.export()
-    assert Counting.asked == 0
+    assert engine.asked == 24
     parity = second.newest().card["parity"]
     assert (parity["reused"], parity["items"], parity["passed"]) == (True, 24, True)
     assert parity["max_abs_logit_diff"] <= 1e-4
@@ -271,23 +327,75 @@ def test_another_head_on_the_same_trunk_and_data_needs_no_pass_of_its_own(
 
 def test_what_was_kept_is_compared_with_what_was_trained(frozen: Job, database: Database, tmp_path: Path) -> None:
     frozen.export()
-    second = replace(frozen, attempt=started(database, tmp_path))
-    second.attempt.directory.mkdir()
+    second = frozen.again(started(database, tmp_path))
     (kept,) = frozen.store.glob("trunks/*/served/*.safetensors")
     save_file({"features": load_file(kept)["features"] + 0.01}, kept)
-    with pytest.raises(FinetunedError) as refusal:
-        second.export()
-    assert refusal.value.code == "parity_failed"
+    second.export()
+    assert second.newest().card["parity"]["engine"] == "torch"
+
+
+def precise(job: Job) -> Job:
+    """The same under FINETUNED_SERVING_PRECISION=auto."""
+    settings = job.attempt.settings.model_copy(update={"serving_precision": "auto"})
+    attempt = Attempt(job.attempt.database, settings, job.attempt.claim, job.attempt.directory)
+    return replace(job, attempt=attempt)
+
+
+def test_bfloat16_is_measured_only_where_the_operator_wants_it(frozen: Job) -> None:
+    frozen.export()
+    assert "bf16" not in frozen.newest().card["parity"]
+
+
+def test_bfloat16_passes_where_it_answers_alike(frozen: Job) -> None:
+    with torch.no_grad():
+        frozen.network.head.weight.mul_(0.01)  # probabilities that hardly move
+        frozen.network.head.bias.copy_(torch.tensor([1.0, 0.0]))
+    precise(frozen).export()
+    gate = frozen.newest().card["parity"]["bf16"]
+    assert (gate["items"], gate["labels_changed"], gate["passed"]) == (24, 0, True)
+    assert gate["max_probability_change"] <= 0.01
+
+
+def test_bfloat16_fails_where_it_moves_probabilities(frozen: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Coarse(Watched):
+        def __call__(self, store_dir: Path, trunk: str, precision: Precision) -> Engine:
+            self._factor = 100.0 if precision == "bf16" else 1.0
+            return super().__call__(store_dir, trunk, precision)
+
+    monkeypatch.setitem(ENGINES, "openvino", Coarse("openvino"))
+    precise(frozen).export()
+    parity = frozen.newest().card["parity"]
+    assert (parity["engine"], parity["precision"], parity["passed"]) == ("openvino", "f32", True)
+    assert parity["bf16"]["max_probability_change"] > 0.01
+    assert parity["bf16"]["passed"] is False
 
 
 def test_a_damaged_certificate_is_measured_anew(frozen: Job, database: Database, tmp_path: Path) -> None:
     frozen.export()
     (kept,) = frozen.store.glob("trunks/*/served/*.safetensors")
     kept.write_bytes(b"no tensors")
-    second = replace(frozen, attempt=started(database, tmp_path))
-    second.attempt.directory.mkdir()
+    second = frozen.again(started(database, tmp_path))
     second.export()
     assert second.newest().card["parity"]["reused"] is False
+
+
+def test_the_report_of_a_later_job_on_the_same_trunk_runs_no_backbone(
+    job: Job, database: Database, tmp_path: Path
+) -> None:
+    job.export()
+    second = job.again(started(database, tmp_path))
+    second.export()
+    (line,) = second.log()
+    assert line.startswith("features of the report (test")
+    assert line.endswith(" from the cache, 0 computed; the backbone was not run")
+
+
+def test_a_trunk_that_was_trained_is_not_reported_on_with_features_of_what_it_was(job: Job) -> None:
+    Extraction(job.attempt, job.data, job.kept, job.network.head.in_features, seed=0).all(0.5)
+    with torch.no_grad():
+        next(job.network.backbone.parameters()).mul_(-1)
+    trained = replace(job, outcome=replace(job.outcome, features={}))
+    test_the_report_is_what_the_stored_model_makes_of_the_whole_validation_split(trained)
 
 
 def test_a_job_that_is_cancelled_while_it_exports_leaves_no_model(job: Job) -> None:

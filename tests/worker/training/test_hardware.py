@@ -3,7 +3,13 @@ import torch
 
 from models_store.errors import InvalidError
 from models_store.spec import Training
-from worker.training.hardware import lightning_precision, resolve_accelerator, resolve_precision
+from worker.training.hardware import (
+    SMALL_PRODUCTS,
+    lightning_precision,
+    resolve_accelerator,
+    resolve_precision,
+    threads_for,
+)
 
 
 def test_the_accelerator_is_what_there_is() -> None:
@@ -45,3 +51,15 @@ def test_a_gpu_that_is_not_there_is_refused_with_what_to_do() -> None:
     with pytest.raises(InvalidError, match="has no GPU") as refusal:
         resolve_accelerator(Training(accelerator="gpu"))
     assert refusal.value.code == "accelerator_unavailable"
+
+
+@pytest.mark.parametrize(("products", "alone"), [(SMALL_PRODUCTS - 1, True), (SMALL_PRODUCTS, False), (None, False)])
+def test_small_products_are_for_one_thread_and_the_rest_gets_them_all_back(products: int | None, alone: bool) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with threads_for(products):
+            assert torch.get_num_threads() == (1 if alone else 2)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -15,7 +15,8 @@ from models_store.errors import InvalidError
 from models_store.spec import EarlyStopping, Training
 from tests.worker.training.tiny_fit import STEPS_AN_EPOCH, Fit, Watch, new_attempt, text_backbone
 from worker.training.data import FeatureRows, Loader
-from worker.training.module import Finetuner, HeadOnFeatures, schedule
+from worker.training.module import Finetuner, HeadOnFeatures
+from worker.training.optimizing import schedule
 
 RATE, DECAY = 0.1, 0.5
 PLAIN: dict[str, Any] = {"max_epochs": 1, "head_lr": RATE, "scheduler": "constant", "weight_decay": DECAY}

@@ -26,6 +26,8 @@ from tests.models_store.samples import encoded
 from worker.attempt import Attempt
 from worker.settings import WorkerSettings
 from worker.training import hardware
+from worker.training.caching.source import kept
+from worker.training.caching.ways import torch_way
 from worker.training.data import Data, ItemRows
 from worker.training.features import Extraction
 from worker.training.planning import Planning
@@ -120,8 +122,11 @@ def _opened(attempt: Attempt, data: Data, module: nn.Module) -> Trainable:
     spec = spec.model_copy(update={"training": hardware.resolve_accelerator(spec.training)})
     task, width = (TEXTS, 8) if isinstance(module, Words) else (IMAGES, 16)
     network = Network(module, Architecture("plugin", "tiny", task, width, {}), len(LABELS))
-    extraction = Extraction(attempt, data, network, hardware.device(spec.training), seed=spec.training.seed)
     preprocessing: Preprocessing = module.preprocessing  # type: ignore[assignment]
+    way = torch_way(network, hardware.device(spec.training))
+    sha256 = backbone_sha256(module)
+    source = kept(attempt, str(data.row.fingerprint), network, preprocessing, way, backbone=sha256)
+    extraction = Extraction(attempt, data, source, width, seed=spec.training.seed)
     return Trainable(attempt, data, network, preprocessing, extraction, spec)
 
 

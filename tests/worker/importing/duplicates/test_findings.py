@@ -5,7 +5,7 @@ Member = tuple[str, Candidate]
 
 
 def member(split: str, name: str, digest: int, label: str = "ants", group: int | None = 1) -> Member:
-    return split, Candidate(name, label, None, 0, 1, digest, group)
+    return split, Candidate(name, label, None, 0, digest, group)
 
 
 def codes(*members: Member) -> dict[str, str]:

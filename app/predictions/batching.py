@@ -1,0 +1,214 @@
+"""Items of all requests wait together, and go through an engine together.
+
+There is no fixed delay: whenever the engine is free it takes what waits, so that batches are as large as the load makes
+them. Requests take turns item by item, so that a small one is not held up by a large one; so do models.
+"""
+
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Hashable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+from models_store.errors import UnavailableError
+
+if TYPE_CHECKING:  # torch takes seconds to import; see app.pretrained
+    from torch import Tensor
+
+    from app.pretrained import Prepared
+
+MAX_BATCH: Final = 16
+"""On a CPU larger batches are no faster, and the first items of a batch wait for its last."""
+_RATIO: Final = 1.5
+_APART: Final = 16
+"""A batch is padded to its longest text, which has at most so many times, or so many more, the shortest's tokens."""
+_LOOK_AHEAD: Final = 4 * MAX_BATCH
+
+
+class Runs(Protocol):
+    """What items of one kind go through together: an engine with the collation of its inputs."""
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for those whose items may share a batch."""
+
+    def run(self, items: "Sequence[Prepared]") -> "Tensor":
+        """Features [N, width] of at least one item."""
+
+    def length(self, item: "Prepared") -> int:
+        """What the cost of an item grows with, and what the others of its batch are padded to; 1 where all are one."""
+
+
+class Ticket:
+    """Some items of one request: their place in the queue, and then their features, in order."""
+
+    def __init__(self, runs: Runs, items: "Sequence[Prepared]", deadline: float) -> None:
+        self.runs, self.items, self.deadline = runs, items, deadline
+        self.waiting = deque(sorted(range(len(items)), key=lambda place: runs.length(items[place])))
+        self._rows: list[Tensor | None] = [None] * len(items)
+        self._missing = len(items)
+        self._done: Future[None] = Future()
+
+    def give(self, place: int, row: "Tensor") -> None:
+        """The features [width] of one item are there."""
+        self._rows[place] = row
+        self._missing -= 1
+        if not self._missing and not self._done.done():
+            self._done.set_result(None)
+
+    def fail(self, error: BaseException) -> None:
+        """No more will come. Only under the lock of the batcher."""
+        self.waiting.clear()
+        if not self._done.done():
+            self._done.set_exception(error)
+
+    def rows(self) -> "list[Tensor]":
+        """Wait for the features [width] of every item.
+
+        Raises:
+            UnavailableError: ``prediction_timeout`` or ``stopping``.
+            CancelledError: who asked has left.
+        """
+        self._done.result()
+        return [row for row in self._rows if row is not None]
+
+
+@dataclass
+class _Group:
+    """The requests whose items may share a batch, in turn."""
+
+    tickets: OrderedDict[int, Ticket] = field(default_factory=OrderedDict)
+
+    def chosen(self) -> list[tuple[Ticket, int]]:
+        """The items of the next batch; their requests go to the end of the turn."""
+        first, *others = self._candidates()
+        lengths = [_length(first)]
+        batch = [first]
+        for entry in sorted(others, key=lambda other: abs(_length(other) - lengths[0])):
+            longest, shortest = max(*lengths, _length(entry)), min(*lengths, _length(entry))
+            if len(batch) == MAX_BATCH or longest > max(_RATIO * shortest, shortest + _APART):
+                break
+            batch.append(entry)
+            lengths.append(_length(entry))
+        for one, taken in batch:
+            one.waiting.remove(taken)
+            self.tickets.move_to_end(id(one))
+        return batch
+
+    def _candidates(self) -> list[tuple[Ticket, int]]:
+        """One of each request, then a second of each, and so on."""
+        found: list[tuple[Ticket, int]] = []
+        turn = 0
+        while len(found) < _LOOK_AHEAD:
+            layer = [(one, one.waiting[turn]) for one in self.tickets.values() if len(one.waiting) > turn]
+            if not layer:
+                break
+            found += layer
+            turn += 1
+        return found[:_LOOK_AHEAD]
+
+
+def _length(entry: tuple[Ticket, int]) -> int:
+    ticket, place = entry
+    return ticket.runs.length(ticket.items[place])
+
+
+class Batcher:
+    """Runs what waits, one batch at a time, in a thread of its own: an engine takes all cores for each."""
+
+    def __init__(self) -> None:
+        self._change = threading.Condition()
+        self._groups: OrderedDict[Hashable, _Group] = OrderedDict()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._work, name="batches", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Requests of which items wait."""
+        with self._change:
+            return sum(bool(ticket.waiting) for ticket in self._tickets())
+
+    def submit(self, runs: Runs, items: "Sequence[Prepared]", deadline: float) -> Ticket:
+        """Take a place. ``deadline`` is a time of ``time.monotonic()``, after which nobody needs it any more.
+
+        Raises:
+            UnavailableError: ``stopping``.
+        """
+        ticket = Ticket(runs, items, deadline)
+        with self._change:
+            if self._stopping:
+                raise _stopping()
+            self._groups.setdefault(runs.key, _Group()).tickets[id(ticket)] = ticket
+            self._change.notify()
+        return ticket
+
+    def cancel(self, ticket: Ticket) -> None:
+        """Nobody waits for it any more."""
+        with self._change:
+            ticket.fail(CancelledError())
+
+    def stop(self) -> None:
+        """Refuse what comes and what waits."""
+        with self._change:
+            self._stopping = True
+            self._change.notify()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while batch := self._next():
+            self._run(batch)
+            del batch  # what was asked for must not outlive its answer
+
+    def _run(self, batch: list[tuple[Ticket, int]]) -> None:
+        """Give each item its features; where a batch fails, each item is tried alone, so that only a bad one fails."""
+        try:
+            features = batch[0][0].runs.run([ticket.items[place] for ticket, place in batch])
+        except Exception as error:  # noqa: BLE001 - it is told to who asked; the next batch may be good
+            if len(batch) == 1:
+                with self._change:
+                    batch[0][0].fail(error)
+            else:
+                for entry in batch:
+                    self._run([entry])
+        else:
+            for (ticket, place), row in zip(batch, features, strict=True):
+                ticket.give(place, row)
+
+    def _next(self) -> list[tuple[Ticket, int]]:
+        """Wait for items; none when it is over."""
+        with self._change:
+            while not self._stopping:
+                self._tidy()
+                for key, group in self._groups.items():
+                    self._groups.move_to_end(key)
+                    return group.chosen()
+                self._change.wait()
+            for ticket in self._tickets():
+                ticket.fail(_stopping())
+            return []
+
+    def _tidy(self) -> None:
+        """Drop what is done, what nobody waits for, and what comes too late."""
+        now = time.monotonic()
+        for ticket in self._tickets():
+            if ticket.waiting and ticket.deadline < now:
+                ticket.fail(UnavailableError("prediction_timeout", _TIMEOUT))
+        for key, group in [*self._groups.items()]:
+            for number in [number for number, ticket in group.tickets.items() if not ticket.waiting]:
+                del group.tickets[number]
+            if not group.tickets:
+                del self._groups[key]
+
+    def _tickets(self) -> Iterator[Ticket]:
+        for group in self._groups.values():
+            yield from group.tickets.values()
+
+
+_TIMEOUT: Final = "The prediction waited too long for its turn. Send it again after the time in Retry-After."
+
+
+def _stopping() -> UnavailableError:
+    return UnavailableError("stopping", "The service is being stopped. Send the request again in a moment.")

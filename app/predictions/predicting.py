@@ -1,0 +1,131 @@
+"""From the bytes of a request's items to its predictions: prepared on every core, batched with those of others."""
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
+
+from app.predictions.batching import MAX_BATCH, Batcher, Ticket
+from models_store.errors import FinetunedError
+
+if TYPE_CHECKING:  # torch takes seconds to import; see app.pretrained
+    from app.pretrained import Predictor, Prepared
+
+Prediction = dict[str, Any]
+_AHEAD: Final = 2
+"""Parts of one request that are prepared before its first is answered: an image takes half a megabyte then."""
+
+
+class Leaving:
+    """Whether the client of a request is gone; then nothing more is computed for it. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._left = False
+        self._actions: list[Callable[[], None]] = []
+
+    def then(self, action: Callable[[], None]) -> None:
+        """What is to be done when the client leaves; at once if it has left.
+
+        Raises:
+            CancelledError: it has left.
+        """
+        with self._lock:
+            if not self._left:
+                self._actions.append(action)
+                return
+        action()
+        raise CancelledError
+
+    def leave(self) -> None:
+        """The client is gone."""
+        with self._lock:
+            self._left = True
+            actions, self._actions = self._actions, []
+        for action in actions:
+            action()
+
+
+class Predicting:
+    """Answers requests; threads may share it.
+
+    Args:
+        timeout: seconds that a request may wait for its turn.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._turn = threading.BoundedSemaphore(self._cores)
+        self._threads = ThreadPoolExecutor(self._cores, thread_name_prefix="prepare")
+        self._batcher = Batcher()
+
+    @property
+    def waiting(self) -> int:
+        """Requests of which items wait for an engine."""
+        return self._batcher.waiting
+
+    def predict(
+        self,
+        model: "Predictor",
+        contents: Sequence[bytes],
+        *,
+        top_k: int,
+        with_logits: bool,
+        leaving: Leaving | None = None,
+    ) -> list[Prediction]:
+        """One prediction an item, in order.
+
+        Raises:
+            UnavailableError: ``prediction_timeout`` or ``stopping``.
+            CancelledError: the client has left.
+        """
+        leaving = leaving or Leaving()
+        deadline = time.monotonic() + self._timeout
+        waiting: deque[tuple[list[Prepared | FinetunedError], Ticket | None]] = deque()
+        answers: list[Prediction] = []
+
+        def answer() -> None:
+            prepared, ticket = waiting.popleft()
+            rows = ticket.rows() if ticket else []
+            answers.extend(model.answers(rows, prepared, top_k=top_k, with_logits=with_logits))
+
+        for start in range(0, len(contents), MAX_BATCH):
+            prepared = self._prepare(model, contents[start : start + MAX_BATCH])
+            waiting.append((prepared, self._submit(model, prepared, deadline, leaving)))
+            if len(waiting) == _AHEAD:
+                answer()
+        while waiting:
+            answer()
+        return answers
+
+    def stop(self) -> None:
+        """Refuse what comes and what waits."""
+        self._batcher.stop()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _submit(
+        self, model: "Predictor", prepared: "list[Prepared | FinetunedError]", deadline: float, leaving: Leaving
+    ) -> Ticket | None:
+        good = [item for item in prepared if not isinstance(item, FinetunedError)]
+        if not good:
+            return None
+        ticket = self._batcher.submit(model, good, deadline)
+        leaving.then(lambda: self._batcher.cancel(ticket))
+        return ticket
+
+    def _prepare(self, model: "Predictor", contents: Sequence[bytes]) -> "list[Prepared | FinetunedError]":
+        """No more at once than there are cores: who computes would only wait for its own preparations."""
+        if len(contents) == 1:
+            with self._turn:
+                return model.prepare(contents)
+        return list(chain.from_iterable(self._threads.map(model.prepare, _shares(contents, self._cores))))
+
+
+def _shares(contents: Sequence[bytes], count: int) -> Iterator[Sequence[bytes]]:
+    size = -(-len(contents) // count)
+    return (contents[start : start + size] for start in range(0, len(contents), size))

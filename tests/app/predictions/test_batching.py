@@ -1,0 +1,176 @@
+"""Items of all requests go through an engine together: in turn, and each by itself where one is bad."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from app.predictions.batching import MAX_BATCH, Batcher, Ticket
+from models_store.errors import UnavailableError
+from models_store.preprocessing.protocol import Prepared
+
+FAR = time.monotonic() + 1e6
+
+
+def item(value: float, tokens: int = 1) -> Prepared:
+    return Prepared({"value": torch.tensor([value])}, {"tokens": tokens})
+
+
+class Doubles:
+    """Doubles its items, notes its batches, and can be held."""
+
+    def __init__(self, key: str = "one", batches: list[list[float]] | None = None) -> None:
+        self.key = key
+        self.batches: list[list[float]] = [] if batches is None else batches
+        self.gate, self.begun = threading.Event(), threading.Event()
+        self.gate.set()
+
+    def run(self, items: Sequence[Prepared]) -> Tensor:
+        values = torch.cat([one.tensors["value"] for one in items])
+        self.batches.append(values.tolist())
+        self.begun.set()
+        self.gate.wait(10)
+        if (values < 0).any():
+            raise ValueError("negative")
+        return values[:, None] * 2
+
+    def length(self, one: Prepared) -> int:
+        return int(one.diagnostics["tokens"])
+
+
+@pytest.fixture
+def batcher() -> Iterator[Batcher]:
+    made = Batcher()
+    yield made
+    made.stop()
+
+
+def hold(batcher: Batcher, engine: Doubles) -> Ticket:
+    """Let the engine be at work on something, so that what comes now waits together."""
+    engine.gate.clear()
+    ticket = batcher.submit(engine, [item(0)], FAR)
+    engine.begun.wait(10)
+    return ticket
+
+
+def values(ticket: Ticket) -> list[float]:
+    return [float(row) for row in ticket.rows()]
+
+
+def test_each_request_gets_its_own_features_in_order(batcher: Batcher) -> None:
+    engine = Doubles()
+    held = hold(batcher, engine)
+    tickets = [batcher.submit(engine, [item(10 * n), item(10 * n + 1)], FAR) for n in range(5)]
+    engine.gate.set()
+    assert values(held) == [0]
+    assert [values(ticket) for ticket in tickets] == [[20 * n, 20 * n + 2] for n in range(5)]
+    assert len(engine.batches) == 2
+
+
+def test_a_lone_item_does_not_wait_for_others(batcher: Batcher) -> None:
+    engine = Doubles()
+    assert values(batcher.submit(engine, [item(3)], FAR)) == [6]
+    assert engine.batches == [[3]]
+
+
+def test_batches_are_bounded(batcher: Batcher) -> None:
+    engine = Doubles()
+    hold(batcher, engine)
+    ticket = batcher.submit(engine, [item(n) for n in range(3 * MAX_BATCH)], FAR)
+    engine.gate.set()
+    assert values(ticket) == [2 * n for n in range(3 * MAX_BATCH)]
+    assert [len(batch) for batch in engine.batches] == [1, *[MAX_BATCH] * 3]
+
+
+def test_a_small_request_is_not_held_up_by_a_large_one(batcher: Batcher) -> None:
+    engine = Doubles()
+    hold(batcher, engine)
+    batcher.submit(engine, [item(n) for n in range(10 * MAX_BATCH)], FAR)
+    small = batcher.submit(engine, [item(0.5)], FAR)
+    engine.gate.set()
+    assert values(small) == [1]
+    assert 0.5 in engine.batches[1]
+
+
+def test_models_take_turns(batcher: Batcher) -> None:
+    batches: list[list[float]] = []
+    first, second = Doubles("first", batches), Doubles("second", batches)
+    hold(batcher, first)
+    many = [batcher.submit(first, [item(n) for n in range(3 * MAX_BATCH)], FAR) for _ in range(2)]
+    other = batcher.submit(second, [item(0.5) for n in range(2 * MAX_BATCH)], FAR)
+    first.gate.set()
+    for ticket in (*many, other):
+        ticket.rows()
+    assert [0.5 in batch for batch in batches[1:6]] in (
+        [True, False, True, False, False],
+        [False, True, False, True, False],
+    )
+
+
+def test_texts_of_like_length_go_together(batcher: Batcher) -> None:
+    engine = Doubles()
+    hold(batcher, engine)
+    tickets = [batcher.submit(engine, [item(n, tokens=10 if n % 2 else 400)], FAR) for n in range(8)]
+    engine.gate.set()
+    assert [values(ticket) for ticket in tickets] == [[2 * n] for n in range(8)]
+    assert sorted(sorted(batch) for batch in engine.batches[1:]) == [[0, 2, 4, 6], [1, 3, 5, 7]]
+
+
+def test_a_bad_item_fails_alone(batcher: Batcher) -> None:
+    engine = Doubles()
+    hold(batcher, engine)
+    good, bad, other = (batcher.submit(engine, [item(n)], FAR) for n in (1, -1, 2))
+    engine.gate.set()
+    assert (values(good), values(other)) == ([2], [4])
+    with pytest.raises(ValueError, match="negative"):
+        bad.rows()
+    assert values(batcher.submit(engine, [item(5)], FAR)) == [10]
+
+
+def test_what_nobody_waits_for_is_not_computed(batcher: Batcher) -> None:
+    engine = Doubles()
+    hold(batcher, engine)
+    left, stays = batcher.submit(engine, [item(7)], FAR), batcher.submit(engine, [item(8)], FAR)
+    batcher.cancel(left)
+    engine.gate.set()
+    assert values(stays) == [16]
+    with pytest.raises(CancelledError):
+        left.rows()
+    assert [7] not in engine.batches
+    assert engine.batches[1:] == [[8]]
+
+
+def test_what_comes_too_late_is_told_so(batcher: Batcher) -> None:
+    engine = Doubles()
+    hold(batcher, engine)
+    late = batcher.submit(engine, [item(7)], time.monotonic() - 1)
+    engine.gate.set()
+    with pytest.raises(UnavailableError) as refused:
+        late.rows()
+    assert refused.value.code == "prediction_timeout"
+    assert values(batcher.submit(engine, [item(8)], FAR)) == [16]
+    assert [7] not in engine.batches
+
+
+def test_a_batcher_that_stops_refuses_what_waits_and_what_comes() -> None:
+    batcher, engine = Batcher(), Doubles()
+    held = hold(batcher, engine)
+    waiting = batcher.submit(engine, [item(1)], FAR)
+    stopping = threading.Thread(target=batcher.stop)
+    stopping.start()
+    refused: list[Any] = []
+    while not refused:
+        try:
+            batcher.submit(engine, [item(2)], FAR)
+        except UnavailableError as error:
+            refused.append(error.code)
+    engine.gate.set()
+    stopping.join(10)
+    with pytest.raises(UnavailableError) as told:
+        waiting.rows()
+    assert (refused, told.value.code, values(held)) == (["stopping"], "stopping", [0])

@@ -1,0 +1,143 @@
+"""A request's items are prepared, batched with those of others, and answered in order."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from app.predictions.predicting import Leaving, Predicting
+from models_store import bundle
+from models_store.backbones import FAMILIES
+from models_store.backbones.family import Batch
+from models_store.engines import ENGINES, Engine
+from models_store.mirror import Mirror
+from models_store.network import Network
+from models_store.predictor import Predictor
+from tests.models_store.samples import encoded, noise, photos
+
+
+class Held:
+    """An engine that can be held, and notes how many items it was given."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.nbytes = engine.nbytes
+        self.given: list[int] = []
+        self.gate, self.begun = threading.Event(), threading.Event()
+        self.gate.set()
+
+    def features(self, batch: Batch) -> Tensor:
+        self.given.append(len(batch["pixels"]))
+        self.begun.set()
+        self.gate.wait(10)
+        return self._engine.features(batch)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    store = tmp_path_factory.mktemp("store")
+    torch.manual_seed(0)
+    backbone = FAMILIES["timm"].load("test_resnet", None, Mirror(store), {})
+    network = Network(backbone.module, backbone.architecture, classes=2)
+    saved = store / "models" / "mdl_1"
+    bundle.save(saved, store, network, backbone.architecture, backbone.preprocessing, {"labels": ["a", "b"]})
+    return saved
+
+
+@pytest.fixture
+def model(directory: Path) -> Predictor:
+    stored = bundle.read(directory)
+    return Predictor(stored, Held(ENGINES["torch"](directory.parent.parent, stored.card["trunk"], "f32")))
+
+
+@pytest.fixture
+def predicting() -> Iterator[Predicting]:
+    made = Predicting(timeout=30)
+    yield made
+    made.stop()
+
+
+def engine(model: Predictor) -> Held:
+    assert isinstance(model.engine, Held)
+    return model.engine
+
+
+def pictures(count: int) -> list[bytes]:
+    return [encoded(noise(20 + number, 30)) for number in range(count)]
+
+
+def logits(answers: Sequence[dict[str, list[float]]]) -> Tensor:
+    return torch.tensor([answer["logits"] for answer in answers])
+
+
+def test_many_items_are_answered_in_order_as_each_alone(predicting: Predicting, model: Predictor) -> None:
+    contents = pictures(37)
+    answers = predicting.predict(model, contents, top_k=2, with_logits=True)
+    alone = [model.predict([content], with_logits=True)[0] for content in contents]
+    assert torch.allclose(logits(answers), logits(alone), atol=1e-4)
+    assert [answer["diagnostics"] for answer in answers] == [answer["diagnostics"] for answer in alone]
+
+
+def test_bad_items_fail_alone_and_in_their_places(predicting: Predicting, model: Predictor) -> None:
+    contents = [b"", photos()["flower"], b"GIF89a", *pictures(20), b"no image"]
+    answers = predicting.predict(model, contents, top_k=2, with_logits=False)
+    assert [place for place, answer in enumerate(answers) if "error" in answer] == [0, 2, 23]
+
+
+def test_bad_items_alone_run_no_engine(predicting: Predicting, model: Predictor) -> None:
+    assert [answer.keys() for answer in predicting.predict(model, [b""], top_k=1, with_logits=False)] == [{"error"}]
+    assert engine(model).given == []
+
+
+def test_requests_at_once_share_batches(predicting: Predicting, model: Predictor) -> None:
+    engine(model).gate.clear()
+    contents = pictures(6)
+    with ThreadPoolExecutor(6) as threads:
+        first = threads.submit(predicting.predict, model, contents[:1], top_k=2, with_logits=True)
+        engine(model).begun.wait(10)
+        others = [
+            threads.submit(predicting.predict, model, [content], top_k=2, with_logits=True) for content in contents[1:]
+        ]
+        until_waiting(predicting, 5)
+        engine(model).gate.set()
+        found = [future.result(10)[0] for future in (first, *others)]
+    assert engine(model).given == [1, 5]
+    assert torch.allclose(logits(found), logits(model.predict(contents, with_logits=True)), atol=1e-4)
+
+
+def test_nothing_is_computed_for_a_client_that_left(predicting: Predicting, model: Predictor) -> None:
+    engine(model).gate.clear()
+    leaving = Leaving()
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(predicting.predict, model, pictures(1), top_k=1, with_logits=False)
+        engine(model).begun.wait(10)
+        left = threads.submit(predicting.predict, model, pictures(100), top_k=1, with_logits=False, leaving=leaving)
+        until_waiting(predicting, 1)
+        leaving.leave()
+        with pytest.raises(CancelledError):
+            left.result(10)
+        engine(model).gate.set()
+        first.result(10)
+    predicting.predict(model, pictures(1), top_k=1, with_logits=False)
+    assert engine(model).given == [1, 1]
+
+
+def test_a_client_that_left_before_is_not_served(predicting: Predicting, model: Predictor) -> None:
+    leaving = Leaving()
+    leaving.leave()
+    with pytest.raises(CancelledError):
+        predicting.predict(model, pictures(1), top_k=1, with_logits=False, leaving=leaving)
+
+
+def until_waiting(predicting: Predicting, requests: int) -> None:
+    """Until so many requests wait for the engine."""
+    done = threading.Event()
+    for _ in range(1000):
+        if predicting.waiting == requests:
+            return
+        done.wait(0.01)
+    raise TimeoutError(f"{predicting.waiting} requests wait, not {requests}")
