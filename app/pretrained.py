@@ -13,7 +13,7 @@ from models_store.engines.choosing import ServingPrecision, open_first
 from models_store.exchange import download
 from models_store.mirror import Mirror, MirrorEntry
 from models_store.outliers import Outliers
-from models_store.predictor import Predictor
+from models_store.predictor import Judged, Predictor
 from models_store.preprocessing.loading import load_preprocessing
 from models_store.preprocessing.protocol import Prepared, Preprocessing
 from models_store.quarantine.content import order
@@ -24,6 +24,7 @@ __all__ = [
     "SOURCES",
     "Architecture",
     "Engine",
+    "Judged",
     "Mirror",
     "MirrorEntry",
     "Outliers",

@@ -51,6 +51,23 @@ def resolve(session: Session, ref: str, *, caller: Caller) -> ModelRow:
     return row
 
 
+def meant(session: Session, ref: str, *, caller: Caller) -> tuple[str, str]:
+    """Id and task of the model that ``ref`` means now: for a plain id no more is read than these.
+
+    Raises:
+        NotFoundError, ConflictError: as :func:`resolve`.
+    """
+    if "@" in ref or "\0" in ref:
+        row = resolve(session, ref, caller=caller)
+        return row.id, row.task
+    query = select(ModelRow.id, ModelRow.task).where(ModelRow.id == ref)
+    seen = query if caller.sees is None else query.where(ModelRow.owner == caller.sees)
+    found = session.execute(seen).one_or_none()
+    if found is None:
+        raise registry.unknown(ref)
+    return found.id, found.task
+
+
 def move(database: Database, ref: str, alias: str, *, caller: Caller) -> ModelRow:
     """Let ``alias`` mean this model from now on, and no other of its name; of several moves at once the last wins.
 

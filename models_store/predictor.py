@@ -1,8 +1,8 @@
 """From the bytes of items to answers, one an item, in order; a bad item fails alone."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -16,18 +16,28 @@ OUT_OF_DISTRIBUTION = "out_of_distribution"
 
 
 @dataclass(frozen=True)
-class Logits:
-    """``values`` [classes] float32 in the order of the labels, and the diagnostics of the item."""
+class Judged:
+    """What the model makes of one item.
 
-    values: torch.Tensor
-    diagnostics: dict[str, Any]
+    Args:
+        logits: [classes] float32 in the order of the labels.
+        probabilities: calibrated ones, in the order of the labels.
+        outlying: how far the item is from the training data, in [0, 1]; ``None`` where the model does not tell.
+    """
+
+    logits: torch.Tensor
+    probabilities: list[float]
+    outlying: float | None
+
+
+_TOGETHER: Final = 32
 
 
 class Predictor:
     """A loaded model; safe to call from several threads.
 
-    ``predict`` does it all; who batches items of several requests does the same in three steps: ``prepare``, the
-    engine's features of what was prepared and collated, ``answers``.
+    ``predict`` does it all; who batches items of several requests does the same in four steps: ``prepare``, ``run``,
+    ``judge``, ``answers``. Only the second is for models of one key together.
     """
 
     def __init__(self, model: StoredModel, engine: Engine) -> None:
@@ -72,55 +82,47 @@ class Predictor:
         """Logits [N, classes] float32 of features [N, width]."""
         return torch.nn.functional.linear(features, self._weight, self._bias)
 
-    def logits(self, contents: Sequence[bytes], batch_size: int = 32) -> list[Logits | FinetunedError]:
+    def judge(self, features: torch.Tensor) -> list[Judged]:
+        """From features [N, width] to what the model makes of each item."""
+        with torch.inference_mode():
+            logits = self.head(features)
+            probabilities = torch.softmax(logits.double() / self.temperature, dim=1).tolist()
+            outlying = self._outliers.share_closer(features).tolist() if self._outliers else [None] * len(features)
+        return [Judged(*one) for one in zip(logits, probabilities, outlying, strict=True)]
+
+    def judged(self, contents: Sequence[bytes], batch_size: int = 32) -> list[Judged | FinetunedError]:
         """One result an item. At most ``batch_size`` items are held as tensors at once."""
-        results: list[Logits | FinetunedError] = []
+        results: list[Judged | FinetunedError] = []
         for start in range(0, len(contents), batch_size):
-            results += self._results(*self.features(contents[start : start + batch_size]))
+            features, prepared = self.features(contents[start : start + batch_size])
+            judged = iter(self.judge(features))
+            results += [next(judged) if isinstance(item, Prepared) else item for item in prepared]
         return results
 
     def predict(self, contents: Sequence[bytes], *, top_k: int = 5, with_logits: bool = False) -> list[dict[str, Any]]:
         """One prediction an item, in the form that ``POST /predict`` answers with."""
-        return [self._prediction(result, top_k, with_logits) for result in self.logits(contents)]
+        results: list[dict[str, Any]] = []
+        for start in range(0, len(contents), _TOGETHER):
+            features, prepared = self.features(contents[start : start + _TOGETHER])
+            results += self.answers(self.judge(features), prepared, top_k=top_k, with_logits=with_logits)
+        return results
 
     def answers(
-        self,
-        rows: Sequence[torch.Tensor],
-        prepared: Sequence[Prepared | FinetunedError],
-        *,
-        top_k: int,
-        with_logits: bool,
+        self, judged: Sequence[Judged], prepared: Sequence[Prepared | FinetunedError], *, top_k: int, with_logits: bool
     ) -> list[dict[str, Any]]:
-        """As ``predict``, of M features [width] of the M items that could be prepared."""
-        features = torch.stack([*rows]) if rows else torch.empty(0, self._weight.shape[1])
-        return [self._prediction(result, top_k, with_logits) for result in self._results(features, prepared)]
+        """As ``predict``: an answer for each item, of what was judged of those that could be prepared."""
+        rows = iter(judged)
+        return [
+            self._prediction(next(rows), item.diagnostics, top_k, with_logits)
+            if isinstance(item, Prepared)
+            else {"error": item.as_json()}
+            for item in prepared
+        ]
 
-    def _results(
-        self, features: torch.Tensor, prepared: Sequence[Prepared | FinetunedError]
-    ) -> Iterator[Logits | FinetunedError]:
-        with torch.inference_mode():
-            rows = iter(zip(self.head(features), self._outlying(features), strict=True))
-        for item in prepared:
-            if isinstance(item, FinetunedError):
-                yield item
-            else:
-                values, outlying = next(rows)
-                yield Logits(values, {**item.diagnostics, **outlying})
-
-    def _outlying(self, features: torch.Tensor) -> list[dict[str, float]]:
-        if self._outliers is None:
-            return [{} for _ in features]
-        return [{OUT_OF_DISTRIBUTION: share} for share in self._outliers.share_closer(features).tolist()]
-
-    def _prediction(self, result: Logits | FinetunedError, top_k: int, with_logits: bool) -> dict[str, Any]:
-        if isinstance(result, FinetunedError):
-            return {"error": result.as_json()}
-        scores = self._scores(result.values)[:top_k]
-        answer = {**scores[0], "scores": scores, "diagnostics": result.diagnostics}
-        return {**answer, "logits": result.values.tolist()} if with_logits else answer
-
-    def _scores(self, logits: torch.Tensor) -> list[dict[str, Any]]:
-        """Labels with their calibrated probabilities, best first; equals stay in the order of the labels."""
-        probabilities = torch.softmax(logits.double() / self.temperature, dim=0).tolist()
-        ranked = sorted(zip(self.labels, probabilities, strict=True), key=lambda pair: -pair[1])
-        return [{"label": label, "score": score} for label, score in ranked]
+    def _prediction(self, judged: Judged, told: dict[str, Any], top_k: int, with_logits: bool) -> dict[str, Any]:
+        """Labels with their probabilities, best first; equals stay in the order of the labels."""
+        ranked = sorted(zip(self.labels, judged.probabilities, strict=True), key=lambda pair: -pair[1])
+        scores = [{"label": label, "score": score} for label, score in ranked[:top_k]]
+        far = {} if judged.outlying is None else {OUT_OF_DISTRIBUTION: judged.outlying}
+        answer = {**scores[0], "scores": scores, "diagnostics": {**told, **far}}
+        return {**answer, "logits": judged.logits.tolist()} if with_logits else answer

@@ -7,7 +7,6 @@ from app.predictions import inputs
 from app.predictions.inputs import Asked, Input
 from app.predictions.predicting import Leaving, Prediction
 from models_store import abstaining, aliases
-from models_store.database.tables import ModelRow
 from models_store.errors import InvalidError
 from models_store.keys import Caller
 
@@ -21,25 +20,25 @@ def answer(services: Services, caller: Caller, asked: Asked, leaving: Leaving) -
         ConflictError: ``ambiguous_name``.
         FinetunedError: the model cannot be loaded.
     """
-    row = _model(services, caller, asked.model)
-    contents = [_content(given, text=row.task == "text-classification") for given in asked.inputs]
+    model_id, task = _model(services, caller, asked.model)
+    contents = [_content(given, text=task == "text-classification") for given in asked.inputs]
     good = [content for content in contents if isinstance(content, bytes)]
     try:
-        answers = iter(_predict(services, row, good, asked, leaving) if good else [])
+        answers = iter(_predict(services, model_id, good, asked, leaving) if good else [])
     except OSError:
-        _model(services, caller, row.id)  # its files may be gone because it was deleted: that is a 404
+        _model(services, caller, model_id)  # its files may be gone because it was deleted: that is a 404
         raise
     predictions = [
         next(answers) if isinstance(content, bytes) else {"error": content.as_json()} for content in contents
     ]
     failed = sum("error" in prediction for prediction in predictions)
     services.telemetry.observe_predictions(len(predictions) - failed, failed)
-    return row.id, predictions
+    return model_id, predictions
 
 
-def _model(services: Services, caller: Caller, ref: str) -> ModelRow:
+def _model(services: Services, caller: Caller, ref: str) -> tuple[str, str]:
     with services.database.read() as session:  # every time: an alias may have moved, through any replica
-        return aliases.resolve(session, ref, caller=caller)
+        return aliases.meant(session, ref, caller=caller)
 
 
 def _content(given: Input, *, text: bool) -> bytes | InvalidError:
@@ -50,11 +49,11 @@ def _content(given: Input, *, text: bool) -> bytes | InvalidError:
 
 
 def _predict(
-    services: Services, row: ModelRow, contents: Sequence[bytes], asked: Asked, leaving: Leaving
+    services: Services, model_id: str, contents: Sequence[bytes], asked: Asked, leaving: Leaving
 ) -> list[Prediction]:
     wanted = asked.parameters
     predictions = services.predicting.predict(
-        services.pool.get(row.id), contents, top_k=wanted.top_k, with_logits=wanted.logits, leaving=leaving
+        services.pool.get(model_id), contents, top_k=wanted.top_k, with_logits=wanted.logits, leaving=leaving
     )
     if wanted.abstain_below is None:
         return predictions

@@ -17,7 +17,7 @@ from models_store.errors import UnavailableError
 if TYPE_CHECKING:  # torch takes seconds to import; see app.pretrained
     from torch import Tensor
 
-    from app.pretrained import Prepared
+    from app.pretrained import Judged, Prepared
 
 MAX_BATCH: Final = 16
 """On a CPU larger batches are no faster, and the first items of a batch wait for its last."""
@@ -37,23 +37,26 @@ class Runs(Protocol):
     def run(self, items: "Sequence[Prepared]") -> "Tensor":
         """Features [N, width] of at least one item."""
 
+    def judge(self, features: "Tensor") -> "Sequence[Judged]":
+        """What this model makes of features [N, width]; those of one key share ``run``, and each judges its own."""
+
     def length(self, item: "Prepared") -> int:
         """What the cost of an item grows with, and what the others of its batch are padded to; 1 where all are one."""
 
 
 class Ticket:
-    """Some items of one request: their place in the queue, and then their features, in order."""
+    """Some items of one request: their place in the queue, and then what the model makes of them, in order."""
 
     def __init__(self, runs: Runs, items: "Sequence[Prepared]", deadline: float) -> None:
         self.runs, self.items, self.deadline = runs, items, deadline
         self.waiting = deque(sorted(range(len(items)), key=lambda place: runs.length(items[place])))
-        self._rows: list[Tensor | None] = [None] * len(items)
+        self._judged: list[Judged | None] = [None] * len(items)
         self._missing = len(items)
         self._done: Future[None] = Future()
 
-    def give(self, place: int, row: "Tensor") -> None:
-        """The features [width] of one item are there."""
-        self._rows[place] = row
+    def give(self, place: int, judged: "Judged") -> None:
+        """One item is done."""
+        self._judged[place] = judged
         self._missing -= 1
         if not self._missing and not self._done.done():
             self._done.set_result(None)
@@ -64,15 +67,15 @@ class Ticket:
         if not self._done.done():
             self._done.set_exception(error)
 
-    def rows(self) -> "list[Tensor]":
-        """Wait for the features [width] of every item.
+    def judged(self) -> "list[Judged]":
+        """Wait for every item.
 
         Raises:
             UnavailableError: ``prediction_timeout`` or ``stopping``.
             CancelledError: who asked has left.
         """
         self._done.result()
-        return [row for row in self._rows if row is not None]
+        return [one for one in self._judged if one is not None]
 
 
 @dataclass
@@ -113,6 +116,18 @@ class _Group:
 def _length(entry: tuple[Ticket, int]) -> int:
     ticket, place = entry
     return ticket.runs.length(ticket.items[place])
+
+
+def _judged(batch: list[tuple[Ticket, int]]) -> "list[Judged]":
+    """One pass for all, then each model its own."""
+    features = batch[0][0].runs.run([ticket.items[place] for ticket, place in batch])
+    rows: dict[int, list[int]] = {}
+    for row, (ticket, _) in enumerate(batch):
+        rows.setdefault(id(ticket.runs), []).append(row)
+    judged: dict[int, Judged] = {}
+    for mine in rows.values():
+        judged |= zip(mine, batch[mine[0]][0].runs.judge(features[mine]), strict=True)
+    return [judged[row] for row in range(len(batch))]
 
 
 class Batcher:
@@ -163,9 +178,9 @@ class Batcher:
             del batch  # what was asked for must not outlive its answer
 
     def _run(self, batch: list[tuple[Ticket, int]]) -> None:
-        """Give each item its features; where a batch fails, each item is tried alone, so that only a bad one fails."""
+        """Where a batch fails, each item is tried alone, so that only a bad one fails."""
         try:
-            features = batch[0][0].runs.run([ticket.items[place] for ticket, place in batch])
+            judged = _judged(batch)
         except Exception as error:  # noqa: BLE001 - it is told to who asked; the next batch may be good
             if len(batch) == 1:
                 with self._change:
@@ -174,8 +189,8 @@ class Batcher:
                 for entry in batch:
                     self._run([entry])
         else:
-            for (ticket, place), row in zip(batch, features, strict=True):
-                ticket.give(place, row)
+            for (ticket, place), one in zip(batch, judged, strict=True):
+                ticket.give(place, one)
 
     def _next(self) -> list[tuple[Ticket, int]]:
         """Wait for items; none when it is over."""

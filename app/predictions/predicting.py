@@ -1,6 +1,5 @@
 """From the bytes of a request's items to its predictions: prepared on every core, batched with those of others."""
 
-import os
 import threading
 import time
 from collections import deque
@@ -10,6 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from app.predictions.batching import MAX_BATCH, Batcher, Ticket
+from models_store import processors
 from models_store.errors import FinetunedError
 
 if TYPE_CHECKING:  # torch takes seconds to import; see app.pretrained
@@ -59,7 +59,7 @@ class Predicting:
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
-        self._cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._cores = processors.usable()
         self._turn = threading.BoundedSemaphore(self._cores)
         self._threads = ThreadPoolExecutor(self._cores, thread_name_prefix="prepare")
         self._batcher = Batcher()
@@ -91,8 +91,8 @@ class Predicting:
 
         def answer() -> None:
             prepared, ticket = waiting.popleft()
-            rows = ticket.rows() if ticket else []
-            answers.extend(model.answers(rows, prepared, top_k=top_k, with_logits=with_logits))
+            judged = ticket.judged() if ticket else []
+            answers.extend(model.answers(judged, prepared, top_k=top_k, with_logits=with_logits))
 
         for start in range(0, len(contents), MAX_BATCH):
             prepared = self._prepare(model, contents[start : start + MAX_BATCH])

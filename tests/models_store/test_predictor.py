@@ -11,7 +11,7 @@ from models_store.engines import ENGINES
 from models_store.mirror import Mirror
 from models_store.network import Network
 from models_store.outliers import Outliers
-from models_store.predictor import Logits, Predictor
+from models_store.predictor import Judged, Predictor
 from tests.models_store.samples import encoded, minilm, noise, photos
 
 LABELS = ["ants", "bees", "나비"]
@@ -135,10 +135,10 @@ def test_what_else_is_in_the_batch_moves_no_probability(texts: Predictor) -> Non
 
 def test_order_holds_across_batches(images: Predictor) -> None:
     contents = [encoded(noise(180, 180, seed=seed)) for seed in range(5)]
-    results = images.logits(contents, batch_size=2)
+    results = images.judged(contents, batch_size=2)
     assert len(results) == 5
     for content, result in zip(contents, results, strict=True):
-        (alone,) = images.logits([content])
-        assert isinstance(result, Logits)
-        assert isinstance(alone, Logits)
-        assert torch.allclose(result.values, alone.values, atol=1e-5)
+        (alone,) = images.judged([content])
+        assert isinstance(result, Judged)
+        assert isinstance(alone, Judged)
+        assert torch.allclose(result.logits, alone.logits, atol=1e-5)

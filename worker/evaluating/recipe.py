@@ -15,7 +15,7 @@ from models_store.database.tables import DatasetRow, Json, ModelRow
 from models_store.engines.choosing import open_for
 from models_store.errors import FinetunedError, InvalidError
 from models_store.itemset import SPLITS, ItemSet
-from models_store.predictor import OUT_OF_DISTRIBUTION, Logits, Predictor
+from models_store.predictor import Judged, Predictor
 from models_store.reporting.report import Scored, figures
 from worker.attempt import Attempt
 
@@ -71,10 +71,10 @@ def _answers(attempt: Attempt, predictor: Predictor, itemset: ItemSet) -> _Answe
     order = sorted(range(len(items)), key=lambda row: items[row].length)
     for start in range(0, len(order), BATCH):
         rows = order[start : start + BATCH]
-        for row, one in zip(rows, predictor.logits([itemset.content(items[row]) for row in rows]), strict=True):
+        for row, one in zip(rows, predictor.judged([itemset.content(items[row]) for row in rows]), strict=True):
             found = _checked(one, items[row].name)
-            logits[row] = found.values
-            outlying[row] = found.diagnostics.get(OUT_OF_DISTRIBUTION, torch.nan)
+            logits[row] = found.logits
+            outlying[row] = torch.nan if found.outlying is None else found.outlying
         attempt.check_stop()
         attempt.progress("evaluating", EVALUATED * (start + len(rows)) / len(order))
     labels = torch.tensor([numbers[item.label] for item in items], dtype=torch.long)
@@ -87,7 +87,7 @@ def _logits_file(attempt: Attempt, items: int, classes: int) -> Tensor:
     return torch.from_numpy(np.memmap(path, dtype=np.float32, mode="w+", shape=(items, classes)))
 
 
-def _checked(one: Logits | FinetunedError, name: str) -> Logits:
+def _checked(one: Judged | FinetunedError, name: str) -> Judged:
     if isinstance(one, FinetunedError):
         message = f"Item {name!r} was imported but cannot be read now: {one.message} Upload the data set anew."
         raise InvalidError("dataset_damaged", message)

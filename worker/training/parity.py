@@ -27,7 +27,7 @@ from worker.training.report import Measured
 TOLERANCE: Final = 1e-4
 ITEMS: Final = 256
 """The whole validation split up to here, beyond it a sample of every class."""
-REFERENCES: Final = 32
+REFERENCES: Final = 16
 """Items that PyTorch is asked for as well, where the training's own features are not PyTorch's."""
 GATE_ITEMS: Final = 2_000
 """As ``ITEMS``, for what is asked of bfloat16."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from app.predictions.batching import MAX_BATCH, Batcher, Ticket
 from models_store.errors import UnavailableError
+from models_store.predictor import Judged
 from models_store.preprocessing.protocol import Prepared
 
 FAR = time.monotonic() + 1e6
@@ -39,6 +40,9 @@ class Doubles:
             raise ValueError("negative")
         return values[:, None] * 2
 
+    def judge(self, features: Tensor) -> list[Judged]:
+        return [Judged(row, [], None) for row in features]
+
     def length(self, one: Prepared) -> int:
         return int(one.diagnostics["tokens"])
 
@@ -59,7 +63,7 @@ def hold(batcher: Batcher, engine: Doubles) -> Ticket:
 
 
 def values(ticket: Ticket) -> list[float]:
-    return [float(row) for row in ticket.rows()]
+    return [float(one.logits) for one in ticket.judged()]
 
 
 def test_each_request_gets_its_own_features_in_order(batcher: Batcher) -> None:
@@ -97,6 +101,23 @@ def test_a_small_request_is_not_held_up_by_a_large_one(batcher: Batcher) -> None
     assert 0.5 in engine.batches[1]
 
 
+class Negates(Doubles):
+    """A model on the same trunk as others."""
+
+    def judge(self, features: Tensor) -> list[Judged]:
+        return super().judge(-features)
+
+
+def test_models_on_one_trunk_share_batches_and_judge_for_themselves(batcher: Batcher) -> None:
+    first, second = Doubles(), Negates()
+    hold(batcher, first)
+    tickets = [batcher.submit(one, [item(n), item(n + 10)], FAR) for n, one in enumerate((first, second, first))]
+    first.gate.set()
+    assert [values(ticket) for ticket in tickets] == [[0, 20], [-2, -22], [4, 24]]
+    assert [sorted(batch) for batch in first.batches[1:]] == [[0, 1, 2, 10, 11, 12]]
+    assert second.batches == []
+
+
 def test_models_take_turns(batcher: Batcher) -> None:
     batches: list[list[float]] = []
     first, second = Doubles("first", batches), Doubles("second", batches)
@@ -105,7 +126,7 @@ def test_models_take_turns(batcher: Batcher) -> None:
     other = batcher.submit(second, [item(0.5) for n in range(2 * MAX_BATCH)], FAR)
     first.gate.set()
     for ticket in (*many, other):
-        ticket.rows()
+        ticket.judged()
     assert [0.5 in batch for batch in batches[1:6]] in (
         [True, False, True, False, False],
         [False, True, False, True, False],
@@ -128,7 +149,7 @@ def test_a_bad_item_fails_alone(batcher: Batcher) -> None:
     engine.gate.set()
     assert (values(good), values(other)) == ([2], [4])
     with pytest.raises(ValueError, match="negative"):
-        bad.rows()
+        bad.judged()
     assert values(batcher.submit(engine, [item(5)], FAR)) == [10]
 
 
@@ -140,7 +161,7 @@ def test_what_nobody_waits_for_is_not_computed(batcher: Batcher) -> None:
     engine.gate.set()
     assert values(stays) == [16]
     with pytest.raises(CancelledError):
-        left.rows()
+        left.judged()
     assert [7] not in engine.batches
     assert engine.batches[1:] == [[8]]
 
@@ -151,7 +172,7 @@ def test_what_comes_too_late_is_told_so(batcher: Batcher) -> None:
     late = batcher.submit(engine, [item(7)], time.monotonic() - 1)
     engine.gate.set()
     with pytest.raises(UnavailableError) as refused:
-        late.rows()
+        late.judged()
     assert refused.value.code == "prediction_timeout"
     assert values(batcher.submit(engine, [item(8)], FAR)) == [16]
     assert [7] not in engine.batches
@@ -172,5 +193,5 @@ def test_a_batcher_that_stops_refuses_what_waits_and_what_comes() -> None:
     engine.gate.set()
     stopping.join(10)
     with pytest.raises(UnavailableError) as told:
-        waiting.rows()
+        waiting.judged()
     assert (refused, told.value.code, values(held)) == (["stopping"], "stopping", [0])

@@ -297,7 +297,7 @@ def test_features_of_another_engine_are_compared_with_those_of_pytorch(
     quick = by_openvino(frozen)
     reference = watched(monkeypatch, "torch")
     quick.export()
-    assert reference.asked == 24
+    assert reference.asked == 16
     assert quick.newest().card["parity"]["engine"] == "openvino"
 
 
