@@ -1,13 +1,13 @@
 """Image files in a zip archive: each is decoded once, by the decoder that training and serving use."""
 
 import hashlib
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO, Final
 
+from models_store import processors
 from models_store.errors import InvalidError
 from models_store.preprocessing.decoding import open_image
 from worker.importing.archive import Archive, Member
@@ -19,7 +19,7 @@ from worker.importing.oddities import ImageOddities
 from worker.importing.paths import has_image_suffix
 from worker.importing.problems import BadItemError, Problem
 
-THREADS: Final = min(4, os.cpu_count() or 1)
+THREADS: Final = min(4, processors.usable())
 """Pillow decodes without the interpreter's lock; each thread may hold one image of the largest size."""
 
 
