@@ -1,9 +1,21 @@
 """Logs: one JSON object a line on stderr, so that no text of a client can forge a line. Keys are never written."""
 
+import contextlib
 import logging
 import sys
 
 import structlog
+
+
+class _Stderr:
+    """Writes lines; one that cannot be written (a full disk behind stderr) is lost, and ends nothing."""
+
+    def msg(self, message: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(f"{message}\n")
+            sys.stderr.flush()
+
+    log = debug = info = warn = warning = error = err = fatal = critical = exception = failure = msg
 
 
 def configure() -> None:
@@ -22,7 +34,7 @@ def configure() -> None:
     ]
     structlog.configure(
         processors=[*shared, *rendering],
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: _Stderr(),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=True,
     )

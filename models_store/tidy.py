@@ -3,8 +3,8 @@
 Every rule errs towards keeping: what another process may still be about to name in a row is not touched.
 """
 
+import contextlib
 import json
-import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -13,12 +13,14 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from models_store.artifacts import temporary_directory_beside
 from models_store.database.engine import Database
 from models_store.database.tables import DatasetRow, JobRow, ModelRow
 from models_store.feature_cache import folders
 from models_store.jobs import TERMINAL, forget_withdrawn
 from models_store.settings import StoreSettings
 
+_TRUNKS: Final = "trunks"
 TRUNK_GRACE_SECONDS: Final = 86_400.0
 """A trunk that no model stands on may be named by a job that is exporting; using it renews its age."""
 
@@ -34,13 +36,21 @@ def tidy(database: Database, settings: StoreSettings) -> list[Path]:
         leftovers = [
             *_scratch(session, settings.scratch_dir),
             *_models(session, cards),
-            *_trunks(session, settings.store_dir / "trunks", [card.get("trunk") for card in cards.values()]),
+            *_trunks(session, settings.store_dir / _TRUNKS, [card.get("trunk") for card in cards.values()]),
             *_features(session, settings.store_dir),
         ]
     forget_withdrawn(database)
     for path in leftovers:
-        shutil.rmtree(path, ignore_errors=True)
+        _remove(path)
     return leftovers
+
+
+def _remove(path: Path) -> None:
+    """At once for who looks, so that nobody takes half of it for the whole; unless a job has taken it up meanwhile."""
+    if path.parent.name == _TRUNKS and not _unused(path):
+        return
+    with contextlib.suppress(OSError), temporary_directory_beside(path) as gone:
+        path.rename(gone / path.name)
 
 
 def _scratch(session: Session, folder: Path) -> Iterator[Path]:
@@ -67,10 +77,14 @@ def _trunks(session: Session, folder: Path, needed: Collection[str | None]) -> I
     if None in needed:
         return  # a bundle that does not tell its trunk may stand on any
     for path in _folders(folder):
-        old = time.time() - path.stat().st_mtime > TRUNK_GRACE_SECONDS
         known = select(ModelRow.id).where(ModelRow.trunk == path.name).limit(1)
-        if old and path.name not in needed and session.scalar(known) is None:
+        if _unused(path) and path.name not in needed and session.scalar(known) is None:
             yield path
+
+
+def _unused(trunk: Path) -> bool:
+    """Nobody has taken it up for long."""
+    return time.time() - trunk.stat().st_mtime > TRUNK_GRACE_SECONDS
 
 
 def _features(session: Session, store_dir: Path) -> Iterator[Path]:

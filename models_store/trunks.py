@@ -1,5 +1,6 @@
 """Trunks by content: one folder each, however many models stand on it."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -15,7 +16,7 @@ from models_store.backbones.family import Architecture
 from models_store.backbones.mapping import fill
 from models_store.trunk_files import ARCHITECTURE, TENSORS, directory, locate
 
-__all__ = ["backbone_sha256", "directory", "load", "locate", "put", "trunk_of", "trunk_sha256"]
+__all__ = ["backbone_sha256", "directory", "is_there", "load", "locate", "put", "trunk_of", "trunk_sha256"]
 
 
 def backbone_sha256(module: nn.Module) -> str:
@@ -43,9 +44,12 @@ def put(store_dir: Path, module: nn.Module, architecture: Architecture) -> str:
     """Store a trunk, if it is not there yet, and give its name; after a crash it is there whole or not at all."""
     sha256 = trunk_sha256(module, architecture)
     final = directory(store_dir, sha256)
-    if final.is_dir():
+    if is_there(store_dir, sha256):
         os.utime(final)  # a trunk that is about to be used again is not tidied away
         return sha256
+    if final.is_dir():  # what a removal that was cut off has left
+        with temporary_directory_beside(final) as wreck, contextlib.suppress(OSError):
+            final.rename(wreck / sha256)
     with temporary_directory_beside(final) as temporary:
         # clones, because safetensors refuses tensors that share memory (tied weights do)
         tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in module.state_dict().items()}
@@ -54,6 +58,11 @@ def put(store_dir: Path, module: nn.Module, architecture: Architecture) -> str:
         write_atomic(temporary / ARCHITECTURE, json.dumps(described, indent=2).encode())
         publish_directory(temporary, final)
     return sha256
+
+
+def is_there(store_dir: Path, sha256: str) -> bool:
+    """Whether the trunk of this name is stored with all that it needs."""
+    return all((directory(store_dir, sha256) / name).is_file() for name in (ARCHITECTURE, TENSORS))
 
 
 def load(store_dir: Path, sha256: str) -> tuple[nn.Module, Architecture]:

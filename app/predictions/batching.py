@@ -55,7 +55,7 @@ class Ticket:
         self._done: Future[None] = Future()
 
     def give(self, place: int, judged: "Judged") -> None:
-        """One item is done."""
+        """One item is done. Only under the lock of the batcher."""
         self._judged[place] = judged
         self._missing -= 1
         if not self._missing and not self._done.done():
@@ -155,7 +155,7 @@ class Batcher:
         ticket = Ticket(runs, items, deadline)
         with self._change:
             if self._stopping:
-                raise _stopping()
+                raise stopping()
             self._groups.setdefault(runs.key, _Group()).tickets[id(ticket)] = ticket
             self._change.notify()
         return ticket
@@ -173,9 +173,16 @@ class Batcher:
         self._thread.join()
 
     def _work(self) -> None:
-        while batch := self._next():
-            self._run(batch)
-            del batch  # what was asked for must not outlive its answer
+        """If this ends for a fault of its own, nobody must wait for it in vain."""
+        try:
+            while batch := self._next():
+                self._run(batch)
+                del batch  # what was asked for must not outlive its answer
+        finally:
+            with self._change:
+                self._stopping = True
+                for ticket in self._tickets():
+                    ticket.fail(stopping())
 
     def _run(self, batch: list[tuple[Ticket, int]]) -> None:
         """Where a batch fails, each item is tried alone, so that only a bad one fails."""
@@ -189,8 +196,9 @@ class Batcher:
                 for entry in batch:
                     self._run([entry])
         else:
-            for (ticket, place), one in zip(batch, judged, strict=True):
-                ticket.give(place, one)
+            with self._change:
+                for (ticket, place), one in zip(batch, judged, strict=True):
+                    ticket.give(place, one)
 
     def _next(self) -> list[tuple[Ticket, int]]:
         """Wait for items; none when it is over."""
@@ -201,8 +209,6 @@ class Batcher:
                     self._groups.move_to_end(key)
                     return group.chosen()
                 self._change.wait()
-            for ticket in self._tickets():
-                ticket.fail(_stopping())
             return []
 
     def _tidy(self) -> None:
@@ -225,5 +231,6 @@ class Batcher:
 _TIMEOUT: Final = "The prediction waited too long for its turn. Send it again after the time in Retry-After."
 
 
-def _stopping() -> UnavailableError:
+def stopping() -> UnavailableError:
+    """The error for those who come, or wait, at the end."""
     return UnavailableError("stopping", "The service is being stopped. Send the request again in a moment.")

@@ -8,7 +8,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from app.predictions.batching import MAX_BATCH, Batcher, Ticket
+from app.predictions.batching import MAX_BATCH, Batcher, Ticket, stopping
 from models_store import processors
 from models_store.errors import FinetunedError
 
@@ -41,6 +41,15 @@ class Leaving:
         action()
         raise CancelledError
 
+    def check(self) -> None:
+        """Go on only if somebody waits.
+
+        Raises:
+            CancelledError: the client has left.
+        """
+        if self._left:
+            raise CancelledError
+
     def leave(self) -> None:
         """The client is gone."""
         with self._lock:
@@ -54,7 +63,7 @@ class Predicting:
     """Answers requests; threads may share it.
 
     Args:
-        timeout: seconds that a request may wait for its turn.
+        timeout: seconds that items may wait for their turn.
     """
 
     def __init__(self, timeout: float) -> None:
@@ -85,45 +94,54 @@ class Predicting:
             CancelledError: the client has left.
         """
         leaving = leaving or Leaving()
-        deadline = time.monotonic() + self._timeout
         waiting: deque[tuple[list[Prepared | FinetunedError], Ticket | None]] = deque()
         answers: list[Prediction] = []
 
         def answer() -> None:
-            prepared, ticket = waiting.popleft()
+            prepared, ticket = waiting[0]
             judged = ticket.judged() if ticket else []
+            waiting.popleft()
             answers.extend(model.answers(judged, prepared, top_k=top_k, with_logits=with_logits))
 
-        for start in range(0, len(contents), MAX_BATCH):
-            prepared = self._prepare(model, contents[start : start + MAX_BATCH])
-            waiting.append((prepared, self._submit(model, prepared, deadline, leaving)))
-            if len(waiting) == _AHEAD:
+        def cancel() -> None:
+            for _, ticket in [*waiting]:
+                if ticket is not None:
+                    self._batcher.cancel(ticket)
+
+        leaving.then(cancel)
+        try:
+            for start in range(0, len(contents), MAX_BATCH):
+                leaving.check()
+                prepared = self._prepare(model, contents[start : start + MAX_BATCH])
+                waiting.append((prepared, self._submit(model, prepared)))
+                leaving.check()
+                if len(waiting) == _AHEAD:
+                    answer()
+            while waiting:
                 answer()
-        while waiting:
-            answer()
+        finally:
+            cancel()  # where one part has failed nobody waits for the others
         return answers
 
     def stop(self) -> None:
         """Refuse what comes and what waits."""
         self._batcher.stop()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=False)
 
-    def _submit(
-        self, model: "Predictor", prepared: "list[Prepared | FinetunedError]", deadline: float, leaving: Leaving
-    ) -> Ticket | None:
+    def _submit(self, model: "Predictor", prepared: "list[Prepared | FinetunedError]") -> Ticket | None:
         good = [item for item in prepared if not isinstance(item, FinetunedError)]
-        if not good:
-            return None
-        ticket = self._batcher.submit(model, good, deadline)
-        leaving.then(lambda: self._batcher.cancel(ticket))
-        return ticket
+        return self._batcher.submit(model, good, time.monotonic() + self._timeout) if good else None
 
     def _prepare(self, model: "Predictor", contents: Sequence[bytes]) -> "list[Prepared | FinetunedError]":
         """No more at once than there are cores: who computes would only wait for its own preparations."""
         if len(contents) == 1:
             with self._turn:
                 return model.prepare(contents)
-        return list(chain.from_iterable(self._threads.map(model.prepare, _shares(contents, self._cores))))
+        try:
+            shares = self._threads.map(model.prepare, _shares(contents, self._cores))
+        except RuntimeError as error:  # the threads take nothing more
+            raise stopping() from error
+        return list(chain.from_iterable(shares))
 
 
 def _shares(contents: Sequence[bytes], count: int) -> Iterator[Sequence[bytes]]:

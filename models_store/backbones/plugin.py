@@ -111,7 +111,7 @@ class Plugin:
     def _width(self, module: nn.Module, preprocessing: Preprocessing, draft: Architecture) -> int:
         """Read by running the module on nothing, or on a word."""
         try:
-            with torch.inference_mode():
+            with torch.no_grad():  # no inference mode: what the module keeps of it could not be trained with later
                 return self.extract(module, _sample(preprocessing), draft).shape[1]
         except Exception as error:  # whatever a module of others may raise
             inputs = "a text" if draft.task == TEXTS else "pixels [N, 3, H, W]"

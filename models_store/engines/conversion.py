@@ -1,8 +1,8 @@
 """From a trunk in PyTorch to its graph for OpenVINO, stored with the trunk, and only where both agree."""
 
+import contextlib
 import errno
 import json
-import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,16 +19,17 @@ from models_store import trunks
 from models_store.artifacts import publish_directory, sha256_file, temporary_directory_beside, write_atomic
 from models_store.backbones import FAMILIES
 from models_store.backbones.family import Architecture, Batch
-from models_store.engines.eager import TorchEngine
 from models_store.engines.engine import EngineUnavailableError
+from models_store.errors import UnavailableError
+from models_store.feature_cache.code import code_sha256
 
 XML: Final = "model.xml"
 BIN: Final = "model.bin"
 META: Final = "conversion.json"
 TOLERANCE: Final = 1e-4
 """Of the largest feature: the difference up to which graph and PyTorch agree. Usual is 1e-6."""
-TRACED: Final = 2
-"""Items of the batch that is traced; the comparison is made with another number."""
+TRACED: Final = (2, 3)
+"""Items of the batch that is traced: that of these numbers with which the comparison is not made."""
 _MORE_TOKENS: Final = 3
 _ELEMENTS: Final = {torch.float32: openvino.Type.f32, torch.int64: openvino.Type.i64}
 
@@ -54,15 +55,22 @@ def folder(store_dir: Path, trunk: str) -> Path:
 def ensure(store_dir: Path, trunk: str, module: nn.Module, architecture: Architecture, items: Batch) -> str | None:
     """Convert a stored trunk, once for all; tells why it is not, where OpenVINO cannot or does not agree.
 
-    Another version of OpenVINO tries anew what an earlier one could not.
+    Another version of OpenVINO, or of the code that the module is made of, begins anew; so does a damaged graph.
+
+    Raises:
+        UnavailableError: ``trunk_missing``, the trunk itself is gone.
 
     Args:
         module: the trunk, on the CPU.
         items: a collated batch of real items to compare on, at least one.
     """
-    known = _known(folder(store_dir, trunk))
-    if known is not None and (not known["refused"] or known["openvino"] == openvino.__version__):
+    known = meta(folder(store_dir, trunk)) or {}
+    code = code_sha256([*module.modules(), FAMILIES[architecture.family]], repr(module))
+    made = {"openvino": openvino.__version__, "code": code}
+    if made.items() <= known.items() and (known["refused"] or intact(store_dir, trunk)):
         return known["refused"] or None
+    if not trunks.is_there(store_dir, trunk):
+        raise UnavailableError("trunk_missing", "The trunk was removed while a job used it. Retry the job.")
     with temporary_directory_beside(folder(store_dir, trunk)) as temporary:
         try:
             _convert(module.eval(), architecture, items, temporary)
@@ -72,20 +80,47 @@ def ensure(store_dir: Path, trunk: str, module: nn.Module, architecture: Archite
             for name in (XML, BIN):
                 (temporary / name).unlink(missing_ok=True)
         files = {name: sha256_file(temporary / name) for name in (XML, BIN)} if not refused else {}
-        meta = {"openvino": openvino.__version__, "inputs": list(items), "files": files, "refused": refused}
-        write_atomic(temporary / META, json.dumps(meta, indent=2).encode())
-        if known is not None:
-            shutil.rmtree(folder(store_dir, trunk), ignore_errors=True)  # the refusal of an earlier version
+        told = {
+            "openvino": openvino.__version__,
+            "code": code,
+            "inputs": list(items),
+            "files": files,
+            "refused": refused,
+        }
+        write_atomic(temporary / META, json.dumps(told, indent=2).encode())
+        if folder(store_dir, trunk).is_dir():  # damaged, or refused by an earlier version
+            _set_aside(folder(store_dir, trunk))
         publish_directory(temporary, folder(store_dir, trunk))
     return refused or None
 
 
-def _known(directory: Path) -> dict[str, Any] | None:
+def meta(directory: Path) -> dict[str, Any] | None:
+    """What is known of a conversion; None where there is none, or nothing that can be read."""
     try:
-        meta: dict[str, Any] = json.loads((directory / META).read_bytes())
-    except FileNotFoundError:
+        found = json.loads((directory / META).read_bytes())
+    except (OSError, ValueError):
         return None
-    return meta
+    return (
+        found
+        if isinstance(found, dict) and {"openvino", "code", "inputs", "files", "refused"} <= found.keys()
+        else None
+    )
+
+
+def intact(store_dir: Path, trunk: str) -> bool:
+    """Whether the bytes of a graph are those that were written."""
+    directory = folder(store_dir, trunk)
+    files = (meta(directory) or {}).get("files") or {}
+    try:
+        return files.keys() == {XML, BIN} and all(sha256_file(directory / name) == files[name] for name in files)
+    except OSError:
+        return False
+
+
+def _set_aside(directory: Path) -> None:
+    """Out of the way at once: a reader sees all of it or nothing."""
+    with temporary_directory_beside(directory) as old, contextlib.suppress(OSError):
+        directory.rename(old / directory.name)
 
 
 def _convert(module: nn.Module, architecture: Architecture, items: Batch, directory: Path) -> None:
@@ -104,7 +139,9 @@ def _convert(module: nn.Module, architecture: Architecture, items: Batch, direct
         _save(graph, directory)
         engine = compiled(directory / XML, list(items), "f32")
         try:
-            difference = _difference(engine.features(items), TorchEngine(module, architecture).features(items))
+            with torch.no_grad():  # no inference mode: what a backbone keeps of it could not be trained with later
+                expected = FAMILIES[architecture.family].extract(module, items, architecture).float()
+            difference = _difference(engine.features(items), expected)
         except RuntimeError as error:
             raise EngineUnavailableError(f"it does not run other batches: {str(error)[:300]}") from error
     if not difference <= TOLERANCE:
@@ -145,7 +182,8 @@ def _graph(module: nn.Module, architecture: Architecture, items: Batch) -> openv
 
 def _example(tensor: Tensor) -> Tensor:
     """Other numbers of items and tokens than the comparison has, so that none of them is taken for a constant."""
-    few = tensor[torch.arange(TRACED) % len(tensor)]
+    count = next(number for number in TRACED if number != len(tensor))
+    few = tensor[torch.arange(count) % len(tensor)]
     return nn.functional.pad(few, (0, _MORE_TOKENS)) if _is_text(tensor) else few
 
 

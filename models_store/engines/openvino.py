@@ -4,19 +4,15 @@ Compiled for latency: one inference at a time takes all cores, so that a lone re
 it busy under load (https://docs.openvino.ai, "High-level Performance Hints").
 """
 
-import json
 import queue
 from pathlib import Path
-from typing import Any
 
 import openvino
 import torch
 
-from models_store.artifacts import sha256_file
 from models_store.backbones.family import Batch
-from models_store.engines.conversion import BIN, META, XML, folder
+from models_store.engines.conversion import XML, folder, intact, meta
 from models_store.engines.engine import EngineUnavailableError, Precision
-from models_store.errors import UnavailableError
 
 
 class OpenVinoEngine:
@@ -50,15 +46,14 @@ class OpenVinoEngine:
 def open_trunk(store_dir: Path, trunk: str, precision: Precision) -> OpenVinoEngine:
     """See ``Opener``; only for trunks that were converted, see :mod:`models_store.engines.conversion`."""
     directory = folder(store_dir, trunk)
-    try:
-        meta: dict[str, Any] = json.loads((directory / META).read_bytes())
-    except FileNotFoundError as error:
-        raise EngineUnavailableError("the trunk was not converted") from error
-    if meta["refused"]:
-        raise EngineUnavailableError(meta["refused"])
-    if {name: sha256_file(directory / name) for name in (XML, BIN)} != meta["files"]:
-        raise UnavailableError("trunk_damaged", "The model's trunk is damaged on disk. Restore it from a backup.")
-    return compiled(directory / XML, meta["inputs"], precision)
+    known = meta(directory)
+    if known is None:
+        raise EngineUnavailableError("the trunk was not converted")
+    if known["refused"]:
+        raise EngineUnavailableError(known["refused"])
+    if not intact(store_dir, trunk):
+        raise EngineUnavailableError("its graph is damaged on disk; the next job on it converts it anew")
+    return compiled(directory / XML, known["inputs"], precision)
 
 
 def compiled(model: Path | openvino.Model, inputs: list[str], precision: Precision) -> OpenVinoEngine:
@@ -74,7 +69,10 @@ def compiled(model: Path | openvino.Model, inputs: list[str], precision: Precisi
     }
     try:
         graph = openvino.Core().compile_model(model, "CPU", options)
+        taken = graph.get_property("INFERENCE_PRECISION_HINT").get_type_name()
     except RuntimeError as error:
         raise EngineUnavailableError(f"OpenVINO does not compile it: {error}") from error
+    if taken != precision:
+        raise EngineUnavailableError(f"this processor computes in {taken}, not in {precision}")
     size = model.with_suffix(".bin").stat().st_size if isinstance(model, Path) else 0
     return OpenVinoEngine(graph, inputs, size)

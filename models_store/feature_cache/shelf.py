@@ -1,5 +1,6 @@
 """The features of one trunk, computed in one way: looked up by the items' contents, stored as they are computed."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -120,7 +121,8 @@ class Shelf:
             os.utime(path)
         except DamagedError:
             _log.warning("features_damaged", path=str(path))
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink()
             return
         except OSError:
             return  # removed meanwhile, or not readable: a miss

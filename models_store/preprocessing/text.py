@@ -10,7 +10,7 @@ import tokenizers
 import torch
 from tokenizers import Encoding, Tokenizer
 
-from models_store.errors import FinetunedError, InvalidError
+from models_store.errors import FinetunedError, InvalidError, UnavailableError
 from models_store.preprocessing.protocol import Prepared
 
 FOLDER = "tokenizer"
@@ -53,8 +53,16 @@ class TextPreprocessing:
 
     @classmethod
     def from_card(cls, card: Mapping[str, Any], directory: Path) -> Self:
-        """The preprocessing whose ``card()`` and ``save(directory)`` these are."""
+        """The preprocessing whose ``card()`` and ``save(directory)`` these are.
+
+        Raises:
+            UnavailableError: ``model_damaged``.
+        """
         files = {name: (directory / FOLDER / name).read_bytes() for name in card["files"]}
+        if any(hashlib.sha256(content).hexdigest() != card["files"][name] for name, content in files.items()):
+            raise UnavailableError(
+                "model_damaged", "The model's tokenizer is damaged on disk. Restore it from a backup."
+            )
         return cls(
             files,
             max_length=card["max_length"],

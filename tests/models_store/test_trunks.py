@@ -57,6 +57,15 @@ def test_tied_weights_are_stored_under_each_of_their_names(tmp_path: Path) -> No
     assert torch.equal(stored["0.weight"], stored["1.weight"])
 
 
+def test_what_a_removal_has_left_of_a_trunk_is_replaced(tmp_path: Path) -> None:
+    original = backbone(tmp_path)
+    sha256 = trunks.put(tmp_path, original.module, original.architecture)
+    (trunks.directory(tmp_path, sha256) / "trunk.safetensors").unlink()
+    assert not trunks.is_there(tmp_path, sha256)
+    assert trunks.put(tmp_path, original.module, original.architecture) == sha256
+    assert parameters_equal(trunks.load(tmp_path, sha256)[0], original.module)
+
+
 def test_a_missing_trunk_is_told(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError) as caught:
         trunks.load(tmp_path, "0" * 64)

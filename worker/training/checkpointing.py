@@ -27,6 +27,8 @@ from worker.attempt import Attempt, StoppedPolitelyError
 from worker.training.data import Batches
 
 KEPT = 2
+FORMAT = 2
+"""Of checkpoints in the middle of a training; 1 had other names for the mean loss and counted a head's steps singly."""
 
 
 class AtomicCheckpointIO(CheckpointIO):
@@ -84,10 +86,14 @@ def newest_intact(attempt: Attempt) -> Json | None:
     """The newest checkpoint of the job whose file hashes right; tells in the job's history when one does not."""
     kept = (attempt.row().checkpoint or {}).get("kept", [])
     for entry in kept:
-        if _intact(entry) and (entry["best"] is None or _intact(entry["best"])):
+        if not entry["finished"] and entry.get("format") != FORMAT:
+            wrong = "is of another version of this service"
+        elif not (_intact(entry) and (entry["best"] is None or _intact(entry["best"]))):
+            wrong = "is damaged"
+        else:
             leases.log(attempt.database, attempt.claim, f"resumed from the checkpoint after step {entry['step']}")
             return dict(entry)
-        leases.log(attempt.database, attempt.claim, f"checkpoint of epoch {entry['epoch']} is damaged; falling back")
+        leases.log(attempt.database, attempt.claim, f"checkpoint of epoch {entry['epoch']} {wrong}; falling back")
     return None
 
 
@@ -188,6 +194,7 @@ class Checkpoints(Checkpoint):
             "epoch": trainer.current_epoch,
             "step": trainer.global_step,
             "finished": finished,
+            "format": FORMAT,
             "best": self.best,
         }
         kept = [entry, *(old for old in self._kept if old["path"] != entry["path"])]

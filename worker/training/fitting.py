@@ -28,6 +28,7 @@ from worker.training.strategies.layers import Group
 from worker.training.tensorboard import EventFiles
 
 UNRESOLVED: Final = 32
+LOGITS_AT_ONCE: Final = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,13 @@ def _loaders(training: Training, data: Data, material: Material, halvings: int) 
     train = Loader(size, material.train, step, seed=training.seed, threads=threads, order=order, pin=pin)
     held_out = len(material.validation)
     if material.cached:
-        return Runs(train, batches_a_run(step)), Loader(held_out, material.validation, ROWS_A_RUN, pin=pin)
+        return Runs(train, batches_a_run(step)), Loader(held_out, material.validation, _at_once(data), pin=pin)
     return train, Loader(held_out, material.validation, step, threads=threads, pin=pin)
+
+
+def _at_once(data: Data) -> int:
+    """Rows of a head's validation that go together: no more logits than some tens of megabytes."""
+    return max(1, min(ROWS_A_RUN, LOGITS_AT_ONCE // len(data.labels)))
 
 
 def _module(training: Training, data: Data, groups: list[Group], material: Material) -> Finetuner:

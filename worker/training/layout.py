@@ -18,7 +18,7 @@ from models_store.spec import Training
 from worker.training import hardware
 from worker.training.data import ItemRows
 from worker.training.strategies import full
-from worker.training.trial import Trial
+from worker.training.trial import Trial, lay_out
 
 _TRIED = 2
 """Items, as batch normalisation may refuse a single one."""
@@ -28,9 +28,11 @@ _TRIED = 2
 def channels_last(network: nn.Module, *, wanted: bool) -> Iterator[None]:
     """Inside, the network lies in this layout if it is wanted; at the end as it is saved."""
     if wanted:
-        network.to(memory_format=torch.channels_last)
-    yield
-    network.to(memory_format=torch.contiguous_format)
+        lay_out(network, torch.channels_last)
+    try:
+        yield
+    finally:
+        lay_out(network, torch.contiguous_format)
 
 
 def suits(network: Network, training: Training, items: ItemRows) -> bool:

@@ -14,7 +14,7 @@ from models_store.backbones.family import Batch
 from models_store.errors import InvalidError
 from models_store.spec import Training
 from worker.training.averages import Mean
-from worker.training.optimizing import clip, optimizer_of, schedule
+from worker.training.optimizing import clip, lay_out, optimizer_of, schedule
 
 
 class HeadOnFeatures(nn.Module):
@@ -60,6 +60,11 @@ class Finetuner(pl.LightningModule):
     def on_fit_start(self) -> None:
         """Lightning keeps the modes that it finds, and a loaded backbone comes in eval; a frozen one stays there."""
         self.model.train()
+
+    def on_train_start(self) -> None:
+        """What a checkpoint has brought may lie in memory otherwise than what is trained."""
+        for optimizer in self.trainer.optimizers:
+            lay_out(optimizer)
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
         """The (weighted, smoothed) cross-entropy of a batch."""

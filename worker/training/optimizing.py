@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from models_store.spec import Training
 
@@ -20,10 +20,28 @@ def optimizer_of(training: Training, groups: list[dict[str, Any]]) -> torch.opti
     """The optimizer that the job asks for over these groups, in its fused form: one kernel instead of one an operation.
 
     Except with a gradient scaler (``16-mixed``): fused optimizers would take the scale out themselves, which comes
-    after the clipping.
+    after the clipping. Except for SGD, whose fused form fails where a parameter gets its first gradient later than
+    others. And except where a parameter has holes in memory, into which fused forms would write.
     """
-    fused = str(training.precision) != "16-mixed"
+    dense = all(_is_dense(one) for group in groups for one in group["params"])
+    fused = str(training.precision) != "16-mixed" and training.optimizer != "sgd" and dense
     return _MAKES[training.optimizer](groups, weight_decay=training.weight_decay, fused=fused)
+
+
+def lay_out(optimizer: torch.optim.Optimizer) -> None:
+    """Give an optimizer's state the layout in memory of its parameters: fused forms read both side by side.
+
+    A checkpoint may come from an attempt in another layout; see :mod:`worker.training.layout`.
+    """
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape and value.stride() != parameter.stride():
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
+def _is_dense(tensor: Tensor) -> bool:
+    steps = zip(tensor.shape, tensor.stride(), strict=True)
+    return tensor.numel() == 0 or 1 + sum((size - 1) * stride for size, stride in steps) == tensor.numel()
 
 
 def clip(optimizer: torch.optim.Optimizer, norm: float | None) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,7 @@ from models_store import leases, trunks
 from models_store.artifacts import write_atomic
 from models_store.bundle import StoredModel
 from models_store.database.tables import Json
-from models_store.engines import ENGINES, EngineUnavailableError, Precision
+from models_store.engines import ENGINES, EngineUnavailableError, Precision, conversion
 from models_store.errors import FinetunedError, InvalidError
 from models_store.predictor import Predictor
 from models_store.reporting.sampling import spread_over_classes
@@ -155,7 +156,8 @@ class Certifier:
             self.stored.preprocessing.sha256(),
             engine,
             precision,
-            torch.__version__,
+            [version(library) for library in ("torch", "torchvision", "timm", "transformers", "openvino")],
+            conversion.meta(conversion.folder(self.attempt.settings.store_dir, self.stored.card["trunk"])),
             self.measured.itemset.directory.name,
             len(rows),
         ]
@@ -193,8 +195,8 @@ def _kept(path: Path, items: int, width: int) -> Tensor | None:
 
 
 def _keep(path: Path, features: Tensor) -> None:
-    path.parent.mkdir(exist_ok=True)
-    write_atomic(path, save({"features": features}))
-    with contextlib.suppress(FileNotFoundError):  # another job may be doing the same
+    with contextlib.suppress(OSError):  # it only saves time; and another job may be doing the same
+        path.parent.mkdir(exist_ok=True)
+        write_atomic(path, save({"features": features}))
         for oldest in sorted(path.parent.glob("*.safetensors"), key=lambda one: one.stat().st_mtime)[:-_KEPT]:
             oldest.unlink()

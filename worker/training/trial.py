@@ -18,6 +18,13 @@ from worker.training.strategies import Strategy
 HALVES: Final = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 
 
+def lay_out(network: nn.Module, memory_format: torch.memory_format) -> None:
+    """Lay the weights of convolutions out; what else has four dimensions, or five, stays as it is."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(memory_format=memory_format)
+
+
 class Trial:
     """Steps of one training; as a context manager it leaves the random generators as they were.
 
@@ -33,7 +40,7 @@ class Trial:
         self._network = copy.deepcopy(network).to(device).train()
         self.channels_last = any(isinstance(module, nn.Conv2d) for module in network.modules())
         if self.channels_last:
-            self._network.to(memory_format=torch.channels_last)
+            lay_out(self._network, torch.channels_last)
         groups = strategy.parameter_groups(self._network, training)
         self._optimizer = optimizer_of(training, groups)
         self._clip, self._device, self._precision = training.gradient_clip_val, device, str(training.precision)
@@ -59,7 +66,7 @@ class Trial:
             if not self.channels_last:
                 raise
         self.channels_last = False
-        self._network.to(memory_format=torch.contiguous_format)
+        lay_out(self._network, torch.contiguous_format)
         return self._step(batch)
 
     def _step(self, batch: Batch) -> float:

@@ -1,6 +1,7 @@
 """A request's items are prepared, batched with those of others, and answered in order."""
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ from models_store import bundle
 from models_store.backbones import FAMILIES
 from models_store.backbones.family import Batch
 from models_store.engines import ENGINES, Engine
+from models_store.errors import FinetunedError, InvalidError, UnavailableError
 from models_store.mirror import Mirror
 from models_store.network import Network
 from models_store.predictor import Predictor
@@ -35,6 +37,22 @@ class Held:
         self.begun.set()
         self.gate.wait(10)
         return self._engine.features(batch)
+
+
+class Slow(Held):
+    """One whose batches take a while."""
+
+    def features(self, batch: Batch) -> Tensor:
+        time.sleep(0.3)
+        return super().features(batch)
+
+
+class Broken(Held):
+    """One that computes nothing."""
+
+    def features(self, batch: Batch) -> Tensor:
+        del batch
+        raise InvalidError("burnt", "The engine is burnt. Buy another.")
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +149,36 @@ def test_a_client_that_left_before_is_not_served(predicting: Predicting, model: 
     leaving.leave()
     with pytest.raises(CancelledError):
         predicting.predict(model, pictures(1), top_k=1, with_logits=False, leaving=leaving)
+
+
+def test_time_is_counted_for_each_part_of_a_request(directory: Path, model: Predictor) -> None:
+    """One that is larger than what can be computed within the timeout is answered all the same."""
+    slow = Predictor(bundle.read(directory), Slow(engine(model)))
+    predicting = Predicting(timeout=2.0)
+    try:
+        answers = predicting.predict(slow, pictures(1) * 130, top_k=1, with_logits=False)
+    finally:
+        predicting.stop()
+    assert len(answers) == 130
+    assert not [answer for answer in answers if "error" in answer]
+
+
+def test_where_one_part_fails_nobody_computes_the_others(
+    directory: Path, predicting: Predicting, model: Predictor
+) -> None:
+    broken = Predictor(bundle.read(directory), Broken(engine(model)))
+    with pytest.raises(FinetunedError, match="burnt"):
+        predicting.predict(broken, pictures(1) * 130, top_k=1, with_logits=False)
+    assert predicting.waiting == 0
+
+
+def test_who_comes_after_the_end_is_told_so(model: Predictor) -> None:
+    predicting = Predicting(timeout=30)
+    predicting.stop()
+    for count in (1, 20):
+        with pytest.raises(UnavailableError) as refused:
+            predicting.predict(model, pictures(count), top_k=1, with_logits=False)
+        assert refused.value.code == "stopping"
 
 
 def until_waiting(predicting: Predicting, requests: int) -> None:

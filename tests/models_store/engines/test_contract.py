@@ -9,7 +9,7 @@ import torch
 from models_store import trunks
 from models_store.backbones import FAMILIES
 from models_store.backbones.family import Batch
-from models_store.engines import ENGINES, conversion
+from models_store.engines import ENGINES, EngineUnavailableError, conversion
 from models_store.errors import UnavailableError
 from models_store.mirror import Mirror
 from models_store.network import Network
@@ -103,13 +103,26 @@ def test_an_engine_tells_its_memory(images: Stored, name: str) -> None:
     assert weights * 0.9 < ENGINES[name](images.store, images.trunk, "f32").nbytes < weights * 1.5
 
 
-@pytest.mark.parametrize(("name", "file"), [("torch", "trunk.safetensors"), ("openvino", "openvino/model.bin")])
-def test_a_damaged_file_is_refused(name: str, file: str, tmp_path: Path) -> None:
-    stored = Stored(tmp_path, "timm", "test_resnet", None)
-    path = trunks.directory(tmp_path, stored.trunk) / file
+def _flip_a_bit(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
+
+
+def test_a_damaged_trunk_is_refused(tmp_path: Path) -> None:
+    stored = Stored(tmp_path, "timm", "test_resnet", None)
+    _flip_a_bit(trunks.directory(tmp_path, stored.trunk) / "trunk.safetensors")
     with pytest.raises(UnavailableError) as refused:
-        ENGINES[name](tmp_path, stored.trunk, "f32")
+        ENGINES["torch"](tmp_path, stored.trunk, "f32")
     assert refused.value.code == "trunk_damaged"
+
+
+def test_a_damaged_graph_leaves_the_work_to_pytorch_until_it_is_converted_anew(tmp_path: Path) -> None:
+    stored = Stored(tmp_path, "timm", "test_resnet", None)
+    _flip_a_bit(trunks.directory(tmp_path, stored.trunk) / "openvino" / "model.bin")
+    with pytest.raises(EngineUnavailableError, match="damaged"):
+        ENGINES["openvino"](tmp_path, stored.trunk, "f32")
+    backbone = stored.network.backbone
+    assert conversion.ensure(tmp_path, stored.trunk, backbone, stored.network.architecture, stored.items) is None
+    features = ENGINES["openvino"](tmp_path, stored.trunk, "f32").features(stored.items)
+    assert torch.allclose(features, stored.network.features(stored.items), atol=1e-5)

@@ -1,6 +1,7 @@
 """A trunk is converted once; what OpenVINO cannot do, or does otherwise, is refused and stays with PyTorch."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from models_store import trunks
 from models_store.backbones.family import IMAGES, Architecture, Batch
 from models_store.engines import ENGINES, EngineUnavailableError, conversion
+from models_store.errors import UnavailableError
 
 TINY = Architecture("plugin", "tiny", IMAGES, 3, {})
 
@@ -91,10 +93,40 @@ def test_an_unconverted_trunk_has_no_graph_to_open(tmp_path: Path) -> None:
         ENGINES["openvino"](tmp_path, trunk, "f32")
 
 
-def test_one_item_is_enough_to_compare_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_however_many_items_are_compared_on(count: int, tmp_path: Path) -> None:
+    few = {"pixels": items()["pixels"][:count]}
     trunk = trunks.put(tmp_path, Features(), TINY)
-    one = {"pixels": items()["pixels"][:1]}
-    assert conversion.ensure(tmp_path, trunk, Features(), TINY, one) is None
+    assert conversion.ensure(tmp_path, trunk, Features(), TINY, few) is None
+    trunk = trunks.put(tmp_path, Counted(), TINY)
+    assert "differ" in (conversion.ensure(tmp_path, trunk, Counted(), TINY, few) or "")
+
+
+def test_other_code_is_converted_anew(tmp_path: Path) -> None:
+    trunk, _ = ensure(tmp_path, Features())
+    path = conversion.folder(tmp_path, trunk) / conversion.META
+    known = meta(tmp_path, trunk)
+    path.write_text(json.dumps({**known, "code": "0" * 64}))
+    assert ensure(tmp_path, Features()) == (trunk, None)
+    assert meta(tmp_path, trunk)["code"] == known["code"]
+
+
+def test_what_is_known_of_a_conversion_may_be_unreadable(tmp_path: Path) -> None:
+    trunk, _ = ensure(tmp_path, Features())
+    (conversion.folder(tmp_path, trunk) / conversion.META).write_text("[")
+    with pytest.raises(EngineUnavailableError, match="not converted"):
+        ENGINES["openvino"](tmp_path, trunk, "f32")
+    assert ensure(tmp_path, Features()) == (trunk, None)
+    ENGINES["openvino"](tmp_path, trunk, "f32")
+
+
+def test_a_trunk_that_was_removed_meanwhile_is_not_converted(tmp_path: Path) -> None:
+    trunk = trunks.put(tmp_path, Features(), TINY)
+    shutil.rmtree(trunks.directory(tmp_path, trunk))
+    with pytest.raises(UnavailableError) as missing:
+        conversion.ensure(tmp_path, trunk, Features(), TINY, items())
+    assert missing.value.code == "trunk_missing"
+    assert not trunks.directory(tmp_path, trunk).exists()
 
 
 WATCHED = """

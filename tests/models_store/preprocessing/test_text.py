@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from models_store.errors import FinetunedError, InvalidError
+from models_store.errors import FinetunedError, InvalidError, UnavailableError
 from models_store.preprocessing.loading import load_preprocessing
 from models_store.preprocessing.protocol import Prepared
 from models_store.preprocessing.text import TextPreprocessing
@@ -92,6 +92,16 @@ def test_card_and_files_bring_back_an_equal_preprocessing(tmp_path: Path) -> Non
     assert again.sha256() == original.sha256()
     for one, other in zip(items(again.prepare(contents)), items(original.prepare(contents)), strict=True):
         assert one.tensors["input_ids"].tolist() == other.tensors["input_ids"].tolist()
+
+
+def test_a_tokenizer_that_is_not_what_was_stored_is_refused(tmp_path: Path) -> None:
+    original = preprocessing()
+    original.save(tmp_path)
+    file = tmp_path / "tokenizer" / "tokenizer.json"
+    file.write_bytes(file.read_bytes().replace(b"hello", b"jello", 1))
+    with pytest.raises(UnavailableError) as refused:
+        load_preprocessing(original.card(), tmp_path)
+    assert refused.value.code == "model_damaged"
 
 
 def test_the_saved_files_are_what_transformers_loads(tmp_path: Path) -> None:

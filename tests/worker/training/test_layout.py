@@ -88,3 +88,30 @@ def test_a_network_without_convolutions_has_no_use_for_it(tmp_path: Path) -> Non
     one = trainable(tmp_path, strategy="full")
     one.network.backbone = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 16))
     assert not layout.suits(one.network, one.spec.training, one.data.train)
+
+
+class Deep(Tiny):
+    """With a convolution over time too, whose weights have five dimensions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.over_time = nn.Conv3d(3, 3, 1)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """[N, 3, 32, 32] → [N, 16, 1, 1]."""
+        return super().forward(self.over_time(pixels[:, :, None])[:, :, 0])
+
+
+def test_only_the_weights_of_flat_convolutions_are_laid_out(tmp_path: Path) -> None:
+    one = trainable(tmp_path, module=Deep(), strategy="full", training={"max_epochs": 1})
+    watching = Watching()
+    saved = train(one, watching)
+    assert watching.seen == [True]
+    assert all(tensor.is_contiguous() for tensor in saved.values())
+
+
+def test_a_training_that_ends_badly_leaves_the_network_as_it_is_saved(tmp_path: Path) -> None:
+    network = trainable(tmp_path, strategy="full").network
+    with pytest.raises(InterruptedError), layout.channels_last(network, wanted=True):
+        raise InterruptedError
+    assert all(tensor.is_contiguous() for tensor in network.state_dict().values())

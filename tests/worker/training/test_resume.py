@@ -10,7 +10,7 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping
 from torch import Tensor, nn
 
-from models_store import jobs
+from models_store import jobs, leases
 from models_store.backbones.family import Batch
 from models_store.database.engine import Database
 from models_store.database.migrate import migrate
@@ -139,3 +139,13 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(attempt: Attempt
     assert newest_intact(attempt) == before
     with attempt.database.read() as session:
         assert "damaged" in str([event.data for event in jobs.events(session, attempt.claim.job_id)[0]])
+
+
+def test_a_checkpoint_of_an_earlier_version_is_passed_over(attempt: Attempt) -> None:
+    train(attempt)
+    newest, before = (attempt.row().checkpoint or {})["kept"]
+    older = {name: value for name, value in newest.items() if name != "format"}
+    leases.save_checkpoint(attempt.database, attempt.claim, {"kept": [{**older, "finished": False}, before]})
+    assert newest_intact(attempt) == before
+    with attempt.database.read() as session:
+        assert "another version" in str([event.data for event in jobs.events(session, attempt.claim.job_id)[0]])

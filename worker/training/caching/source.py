@@ -99,7 +99,9 @@ def kept(
     key = Key(
         trunk=trunk_of(backbone, architecture),
         preprocessing=preprocessing.sha256(),
-        code=code_sha256([*network.backbone.modules(), FAMILIES[architecture.family], preprocessing]),
+        code=code_sha256(
+            [*network.backbone.modules(), FAMILIES[architecture.family], preprocessing], repr(network.backbone)
+        ),
         computed_by=way.computed_by,
     )
     settings = attempt.settings
