@@ -9,6 +9,7 @@ import uvicorn
 
 from app import logs
 from app.main import create_app
+from app.protocol import bounded
 from app.settings import AppSettings
 from models_store import processors
 from models_store.database.engine import Database
@@ -41,6 +42,7 @@ def main() -> None:
     app = create_app(settings)
     config = uvicorn.Config(
         app,
+        http=bounded(settings.max_head_bytes, settings.head_seconds),
         host=settings.host,
         port=settings.port,
         log_config=None,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeVar
 
-from fastapi import Depends, Header, Query, Request, Security
+from fastapi import Depends, Header, Path, Query, Request, Security
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,7 +15,7 @@ from app.predictions.pool import ModelPool
 from app.predictions.predicting import Predicting
 from app.queue import Bell
 from app.settings import AppSettings
-from models_store import keys
+from models_store import audit, keys
 from models_store.database.engine import Database
 from models_store.errors import ForbiddenError
 from models_store.keys import Caller
@@ -66,16 +66,29 @@ async def _admin(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
 ServicesDep = Annotated[Services, Depends(_services)]
 CallerDep = Annotated[Caller, Depends(_caller)]
 AdminDep = Annotated[Caller, Depends(_admin)]
+
+
+async def _actor(request: Request, caller: CallerDep) -> audit.Actor:
+    return audit.Actor(caller.owner, caller.role, str(request.state.request_id), caller.key or None)
+
+
+ActorDep = Annotated[audit.Actor, Depends(_actor)]
+"""Who the audit log names."""
 PreferHeader = Annotated[
     str | None,
     Header(
-        description="`wait=N`: hold the answer until the work is over or N ≤ 60 seconds passed.", examples=["wait=30"]
+        max_length=1000,
+        description="`wait=N`: hold the answer until the work is over or N ≤ 60 seconds passed.",
+        examples=["wait=30"],
     ),
 ]
 IdempotencyKey = Annotated[
     str | None,
     Header(min_length=1, max_length=255, description="The same key and body give the same object."),
 ]
+
+
+IdPath = Annotated[str, Path(max_length=300, description="Id of the object.")]
 
 
 class Closed(BaseModel):

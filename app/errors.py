@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
-from models_store.errors import FinetunedError, Kind
+from models_store.errors import FinetunedError, Kind, TooManyError
 
 MEDIA_TYPE: Final = "application/problem+json"
 STATUS: Final[Mapping[Kind, int]] = {
@@ -27,7 +27,6 @@ STATUS: Final[Mapping[Kind, int]] = {
 }
 _EXTRA_HEADERS: Final[Mapping[Kind, Mapping[str, str]]] = {
     Kind.UNAUTHORIZED: {"WWW-Authenticate": 'Bearer realm="finetuned"'},
-    Kind.TOO_MANY: {"Retry-After": "10"},
     Kind.UNAVAILABLE: {"Retry-After": "5"},
 }
 _FRAMEWORK_CODES: Final[Mapping[int, tuple[str, str]]] = {
@@ -36,6 +35,8 @@ _FRAMEWORK_CODES: Final[Mapping[int, tuple[str, str]]] = {
     405: ("method_not_allowed", "This address does not take that method. See the Allow header for what it takes."),
     415: ("unsupported_media_type", "A body of this content type is not understood. Send JSON, a form or image/*."),
 }
+_MOST_ERRORS: Final = 100
+_LONGEST_NAME: Final = 200
 
 
 class FieldProblem(BaseModel):
@@ -55,12 +56,12 @@ class Problem(BaseModel):
     code: str = Field(description="Stable; branch on this.", examples=["job_not_found"])
     request_id: str = Field(examples=["0f3c5e0a9b7d4d1c8f6e2a1b3c4d5e6f"])
     param: str | None = Field(None, description="The field that is to blame, where there is one.")
-    errors: list[FieldProblem] | None = Field(None, description="Only for validation errors.")
+    errors: list[FieldProblem] | None = Field(None, description="Only for validation errors: the first 100.")
 
 
-def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def responses(*statuses: int, needs_key: bool = True) -> dict[int | str, dict[str, Any]]:
     """OpenAPI's description of the errors that a route may answer with, besides those of every route."""
-    always = (400, 401, 408, 413, 422, 500, 503)
+    always = (400, 401, 408, 413, 422, 429, 500, 503) if needs_key else (400, 413, 422, 500)
     return {status: _documented(status) for status in sorted({*always, *statuses})}
 
 
@@ -106,8 +107,14 @@ def refusal(error: FinetunedError, *, request_id: str) -> Response:
         error.message,
         request_id=request_id,
         param=error.param,
-        headers=_EXTRA_HEADERS.get(error.kind),
+        headers=_extra_headers(error),
     )
+
+
+def _extra_headers(error: FinetunedError) -> Mapping[str, str] | None:
+    if isinstance(error, TooManyError):
+        return {"Retry-After": str(error.retry_after)}
+    return _EXTRA_HEADERS.get(error.kind)
 
 
 def internal(*, request_id: str) -> Response:
@@ -147,12 +154,17 @@ def _on_domain_error(request: Request, error: Exception) -> Response:
 
 def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - Starlette dispatches by type
-    found = [{"loc": list(item["loc"]), "msg": _said(item)} for item in error.errors()]
+    found = [{"loc": _place(item["loc"]), "msg": _said(item)} for item in error.errors()[:_MOST_ERRORS]]
     mine = request_id(request.scope)
     if any(item["type"] == "json_invalid" for item in error.errors()):
         return problem(400, "malformed_json", "The body is not JSON. Send valid JSON.", request_id=mine, errors=found)
     where = "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in found[:3])
     return problem(422, "validation_error", f"{where}. Correct the fields in `errors`.", request_id=mine, errors=found)
+
+
+def _place(loc: Iterable[str | int]) -> list[str | int]:
+    """Names of unknown fields are the client's: an answer need not give them back at any length."""
+    return [part[:_LONGEST_NAME] if isinstance(part, str) else part for part in loc]
 
 
 def _said(item: Mapping[str, Any]) -> str:
@@ -172,5 +184,6 @@ def _on_framework_error(routes: Sequence[Route], request: Request, error: Except
 
 def _methods(routes: Sequence[Route], request: Request) -> str:
     """Every method of this address: Starlette names only those of the first route that has it."""
-    here = [route.methods or set() for route in routes if route.matches(request.scope)[0] is not Match.NONE]
-    return ", ".join(sorted(set().union(*here)))
+    here = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    same = [route.methods or set() for route in here if route.path_format == here[0].path_format]
+    return ", ".join(sorted(set().union(*same)))

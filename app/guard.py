@@ -1,4 +1,6 @@
-"""What stands in front of the application: request ids, keys before bodies, limits on size and pace, the last resort.
+"""What stands in front of the application, and sees every request and answer.
+
+Request ids, keys before bodies, limits on rate, size and pace, headers for browsers, the last resort.
 
 FastAPI reads a body before its dependencies run, and uvicorn waits for one without end; so these checks are plain ASGI.
 """
@@ -18,14 +20,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import errors
 from app.auth import Authenticator
+from app.headers import secured
+from app.rates import Rates
 from app.settings import AppSettings
 from models_store.errors import FinetunedError, InvalidError, TooLargeError
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/readyz/api", "/openapi.json", "/docs"})
 OPEN_PREFIXES: Final = ("/docs/", "/static/")
 UPLOAD_PATHS: Final = frozenset({"/datasets", "/weights", "/checkpoints"})
+INPUT_PATHS: Final = frozenset({"/predict"})
+_PLAIN_BYTES: Final = 2**18
+"""Of a body that brings no data, such as a job's: reading it holds up the event loop."""
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LINGER_SECONDS: Final = 1.0
+_LINGER_BYTES: Final = 32 * 2**20
 _log = structlog.get_logger()
 
 Observer = Callable[[Scope, int, float], None]
@@ -41,6 +49,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, settings: AppSettings, authenticator: Authenticator, observe: Observer) -> None:
         self._app, self._settings, self._authenticator, self._observe = app, settings, authenticator, observe
+        self._rates = Rates(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer an HTTP request; let everything else (lifespan) through."""
@@ -80,7 +89,10 @@ class Guard:
     async def _admit(self, scope: Scope, exchange: "_Exchange") -> None:
         headers = Headers(scope=scope)
         if scope["path"] not in OPEN_PATHS and not scope["path"].startswith(OPEN_PREFIXES):
-            scope["state"]["caller"] = await self._authenticator.authenticate(headers.get("authorization"))
+            address = (scope.get("client") or ("",))[0]
+            caller = await self._authenticator.authenticate(headers.get("authorization"), address)
+            self._rates.check(caller, scope["method"], scope["path"])
+            scope["state"]["caller"] = caller
         if "\0" in scope["path"] or b"%00" in scope["query_string"]:
             raise InvalidError("nul_character", "The address contains a NUL character. Leave it out.")
         exchange.check_declared(headers.get("content-length"))
@@ -151,6 +163,7 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             MutableHeaders(scope=message)["X-Request-ID"] = self.request_id
+            message["headers"] = secured(message["headers"])
         await self._send(message)
 
     async def settle(self) -> None:
@@ -173,16 +186,19 @@ class _Exchange:
         response.headers["X-Request-ID"] = self.request_id
         if not self._whole:
             response.headers["Connection"] = "close"
-        await self._send({"type": "http.response.start", "status": self.status, "headers": response.raw_headers})
+        await self._send(
+            {"type": "http.response.start", "status": self.status, "headers": secured(response.raw_headers)}
+        )
         await self._send({"type": "http.response.body", "body": bytes(response.body), "more_body": True})
         await self._linger()
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _linger(self) -> None:
         """Closing a connection while the other side sends would reset it, and the answer could be lost with it."""
+        most = self._got + _LINGER_BYTES
         try:
             async with asyncio.timeout(_LINGER_SECONDS):
-                while not self._whole:
+                while not self._whole and self._got < most:
                     self._note(await self._receive())
         except TimeoutError:
             return
@@ -204,5 +220,7 @@ def _has_body(headers: Headers) -> bool:
 
 
 def _limit(scope: Scope, settings: AppSettings) -> int:
-    upload = scope["method"] == "POST" and scope["path"].rstrip("/") in UPLOAD_PATHS
-    return settings.max_upload_bytes if upload else settings.max_json_bytes
+    path = scope["path"].rstrip("/")
+    if scope["method"] == "POST" and path in UPLOAD_PATHS:
+        return settings.max_upload_bytes
+    return settings.max_json_bytes if path in INPUT_PATHS else min(settings.max_json_bytes, _PLAIN_BYTES)

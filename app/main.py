@@ -7,14 +7,13 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, FastAPI
-from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from app import dispatcher, documentation, errors, uploads
+from app import description, dispatcher, documentation, errors, uploads
+from app.audit.endpoints import router as audit_router
 from app.auth import Authenticator
 from app.checkpoints.endpoints import router as checkpoints_router
 from app.datasets.endpoints import router as datasets_router
@@ -29,12 +28,13 @@ from app.models.reports import router as reports_router
 from app.operating.backbones import router as backbones_router
 from app.operating.endpoints import router as operating_router
 from app.operating.telemetry import Telemetry
+from app.operating.usage import router as usage_router
 from app.predictions.endpoints import router as predictions_router
 from app.predictions.loading import Loader
 from app.predictions.pool import ModelPool
 from app.predictions.predicting import Predicting
-from app.predictions.schemas import Parameters
 from app.queue import Bell
+from app.rates import Buckets
 from app.settings import AppSettings
 from app.weights.endpoints import router as weights_router
 from models_store import keys
@@ -52,7 +52,9 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     reports_router,
     keys_router,
     weights_router,
+    audit_router,
     operating_router,
+    usage_router,
     backbones_router,
     documentation.router,
 )
@@ -61,7 +63,14 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
 def create_app(settings: AppSettings) -> FastAPI:
     """Build the service. The database must have been migrated when it starts."""
     services = _services(settings)
-    app = FastAPI(title="finetuned", version=_API_VERSION, lifespan=_lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="finetuned",
+        version=_API_VERSION,
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=description.operation_id,
+    )
     app.state.services = services
     for router in ROUTERS:
         app.include_router(router)
@@ -72,7 +81,7 @@ def create_app(settings: AppSettings) -> FastAPI:
         authenticator=services.authenticator,
         observe=services.telemetry.observe_request,
     )
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
+    app.openapi = lambda: description.describe(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 
 
@@ -86,7 +95,9 @@ def _services(settings: AppSettings) -> Services:
     return Services(
         settings=settings,
         database=database,
-        authenticator=Authenticator(database, settings.key_cache_seconds),
+        authenticator=Authenticator(
+            database, settings.key_cache_seconds, Buckets(settings.max_wrong_keys_per_minute, 60.0)
+        ),
         bell=Bell(settings.redis_url),
         pool=pool,
         predicting=Predicting(settings.prediction_timeout_seconds),
@@ -135,22 +146,3 @@ def _ensure_admin(services: Services) -> None:
         _, key = keys.create(services.database, "admin", keys.ADMIN)
         sys.stderr.write(f"Admin API key (shown this once): {key}\n")
         sys.stderr.flush()
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """FastAPI's description, with the models that it does not know of among its components."""
-    if app.openapi_schema is None:
-        description = get_openapi(title=app.title, version=app.version, routes=app.routes, description=_ABOUT)
-        schemas = description["components"]["schemas"]
-        for model in _BESIDES:
-            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
-        app.openapi_schema = description
-    return app.openapi_schema
-
-
-_BESIDES: Final[tuple[type[BaseModel], ...]] = (errors.Problem, Parameters)
-_ABOUT: Final = (
-    "Fine-tune pretrained backbones on your own data and serve the result. "
-    "Every error is `application/problem+json` with a stable `code`; every answer carries `X-Request-ID`."
-)

@@ -4,7 +4,7 @@ A process that starts opens it in a thread (see :mod:`app.main`) and answers mea
 lets Python's import lock make them wait for each other.
 """
 
-from models_store import bundle, trunks
+from models_store import bundle, mirroring, trunks
 from models_store.backbones import FAMILIES, SOURCES, catalogue, only_task, split_name
 from models_store.backbones.checkpoint import examine
 from models_store.backbones.family import Architecture
@@ -38,6 +38,7 @@ __all__ = [
     "download",
     "examine",
     "load_preprocessing",
+    "mirroring",
     "only_task",
     "open_first",
     "order",

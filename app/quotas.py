@@ -1,8 +1,9 @@
-"""What one owner may have at once."""
+"""What one owner may have at once: active jobs, and bytes in the store."""
 
 from sqlalchemy import func, select
 
 from app.deps import Services
+from models_store import usage
 from models_store.database.tables import ACTIVE, JobRow
 from models_store.errors import TooManyError
 from models_store.keys import Caller
@@ -23,3 +24,17 @@ def check_active_jobs(services: Services, caller: Caller) -> None:
         raise TooManyError(
             "too_many_jobs", f"You have {count} jobs and imports queued or running. Wait until some have ended."
         )
+
+
+def room(services: Services, caller: Caller) -> usage.Room:
+    """What this caller may still store: for a check before the bytes come, and while they do.
+
+    The transaction that inserts the object checks once more: uploads at the same moment have the same room.
+
+    Raises:
+        TooManyError: ``storage_quota``, there is none.
+    """
+    with services.database.read() as session:
+        found = usage.room(session, caller.owner, services.settings.max_stored_bytes)
+    found.check(1)
+    return found

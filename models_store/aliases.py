@@ -13,7 +13,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from models_store import registry
+from models_store import audit, registry
 from models_store.database.engine import Database, now
 from models_store.database.tables import AliasRow, ModelRow
 from models_store.errors import ConflictError, InvalidError, NotFoundError
@@ -68,7 +68,7 @@ def meant(session: Session, ref: str, *, caller: Caller) -> tuple[str, str]:
     return found.id, found.task
 
 
-def move(database: Database, ref: str, alias: str, *, caller: Caller) -> ModelRow:
+def move(database: Database, ref: str, alias: str, *, caller: Caller, by: audit.Actor = audit.SERVICE) -> ModelRow:
     """Let ``alias`` mean this model from now on, and no other of its name; of several moves at once the last wins.
 
     Raises:
@@ -92,10 +92,11 @@ def move(database: Database, ref: str, alias: str, *, caller: Caller) -> ModelRo
             owner=row.owner, name=row.name, alias=alias, **moved
         )
         session.execute(insert.on_conflict_do_update(index_elements=["owner", "name", "alias"], set_=moved))
+        audit.record(session, by, "alias.moved", f"{row.id}@{alias}", owner=row.owner)
     return row
 
 
-def remove(database: Database, ref: str, alias: str, *, caller: Caller) -> None:
+def remove(database: Database, ref: str, alias: str, *, caller: Caller, by: audit.Actor = audit.SERVICE) -> None:
     """Take an alias from this model.
 
     Raises:
@@ -107,6 +108,7 @@ def remove(database: Database, ref: str, alias: str, *, caller: Caller) -> None:
         mine = delete(AliasRow).where(AliasRow.model_id == row.id, AliasRow.alias == alias)
         if session.scalar(mine.returning(AliasRow.alias)) is None:
             raise _no_alias(row.name, alias)
+        audit.record(session, by, "alias.removed", f"{row.id}@{alias}", owner=row.owner)
 
 
 def of(session: Session, model_ids: Collection[str]) -> Mapping[str, Sequence[str]]:

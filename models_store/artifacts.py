@@ -7,8 +7,8 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -71,6 +71,30 @@ def temporary_directory_beside(final: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(path, ignore_errors=True)
         os.close(lock)
+
+
+@contextmanager
+def removal() -> Iterator[Callable[[Path], None]]:
+    """Take files and folders away together with their rows: out of sight in the block, gone for good after it.
+
+    The block's end is the commit. Where it raises, everything is put back; where the process is killed in it, the next
+    :func:`temporary_directory_beside` at that place removes what was taken away.
+    """
+    with ExitStack() as stack:
+        taken: list[tuple[Path, Path]] = []
+
+        def take(path: Path) -> None:
+            if path.exists():
+                hidden = stack.enter_context(temporary_directory_beside(path)) / path.name
+                path.rename(hidden)
+                taken.append((hidden, path))
+
+        try:
+            yield take
+        except BaseException:
+            for hidden, path in reversed(taken):
+                hidden.rename(path)
+            raise
 
 
 def _locked_directory(parent: Path) -> tuple[Path, int]:

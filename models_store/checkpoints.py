@@ -1,7 +1,6 @@
 """Rows and files of uploaded checkpoints: tensors alone, under the architecture that they were found to fit."""
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models_store.artifacts import publish_directory
+from models_store import audit, usage
+from models_store.artifacts import publish_directory, removal
 from models_store.database.engine import Database, now
 from models_store.database.tables import ACTIVE, CheckpointRow, JobRow, Json
 from models_store.errors import ConflictError, InvalidError, NotFoundError
@@ -46,11 +46,18 @@ class NewCheckpoint:
     bytes: int
 
 
-def create(database: Database, store_dir: Path, new: NewCheckpoint, folder: Path) -> CheckpointRow:
-    """Publish ``folder``, which holds ``TENSORS`` and lies beside :func:`directory`, and insert the row."""
+def create(
+    database: Database, store_dir: Path, new: NewCheckpoint, folder: Path, *, max_stored: int = 0
+) -> CheckpointRow:
+    """Publish ``folder``, which holds ``TENSORS`` and lies beside :func:`directory`, and insert the row.
+
+    Raises:
+        TooManyError: ``storage_quota``, its owner would have more than ``max_stored`` bytes.
+    """
     about = {"architecture": new.architecture, "names": list(new.names)}
     (folder / _ABOUT).write_text(json.dumps(about, ensure_ascii=False), "utf-8")
     with database.write() as session:
+        usage.room(session, new.owner, max_stored).check(new.bytes)
         row = CheckpointRow(
             id=new.id,
             owner=new.owner,
@@ -87,13 +94,20 @@ def page(
     return newest(session, select(CheckpointRow), CheckpointRow.id, limit=limit, after=after, where=mine)
 
 
-def delete(database: Database, store_dir: Path, checkpoint_id: str, *, owner: str | None) -> None:
+def delete(
+    database: Database,
+    store_dir: Path,
+    checkpoint_id: str,
+    *,
+    owner: str | None,
+    by: audit.Actor = audit.SERVICE,
+) -> None:
     """Delete a checkpoint; models that were trained from it have trunks of their own and stay.
 
     Raises:
         ConflictError: ``checkpoint_in_use``, a queued or running job starts from it.
     """
-    with database.write() as session:
+    with removal() as take, database.write() as session:
         row = get(session, checkpoint_id, owner=owner)
         users = select(JobRow.id).where(JobRow.backbone == f"checkpoint/{checkpoint_id}", ACTIVE)
         user = session.scalar(users.limit(1))
@@ -103,7 +117,8 @@ def delete(database: Database, store_dir: Path, checkpoint_id: str, *, owner: st
             )
         session.delete(row)
         session.flush()
-        shutil.rmtree(directory(store_dir, checkpoint_id), ignore_errors=True)
+        audit.record(session, by, "checkpoint.deleted", checkpoint_id, owner=row.owner)
+        take(directory(store_dir, checkpoint_id))
 
 
 def default_submodule(row: CheckpointRow) -> str | None:

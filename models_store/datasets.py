@@ -1,6 +1,5 @@
 """Rows of data sets. Their content is an item set (:mod:`models_store.itemset`) under the fingerprint's name."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +8,11 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, defer
 
-from models_store import idempotency, ids, jobs
+from models_store import audit, idempotency, ids, jobs, traces, usage
+from models_store.artifacts import removal
 from models_store.database.engine import Database, now
 from models_store.database.tables import ACTIVE, DatasetRow, JobRow, Json
 from models_store.errors import ConflictError, NotFoundError
-from models_store.feature_cache import folders
 from models_store.paging import newest
 
 
@@ -32,18 +31,22 @@ class NewDataset:
 
 
 def create(
-    database: Database, new: NewDataset, repeat: idempotency.Repeat | None = None
+    database: Database, new: NewDataset, repeat: idempotency.Repeat | None = None, *, max_stored: int = 0
 ) -> tuple[DatasetRow, JobRow | None]:
     """Insert a processing data set and the job that imports it, in one transaction.
 
     Returns:
         The row, and its import job; None where ``repeat`` stood for an earlier data set.
+
+    Raises:
+        TooManyError: ``storage_quota``, its owner would have more than ``max_stored`` bytes.
     """
     dataset_id = ids.new("ds")
     with database.write() as session:
         known = idempotency.reserve(session, new.owner, "datasets", repeat, dataset_id)
         if known is not None:
             return get(session, known, owner=new.owner), None
+        usage.room(session, new.owner, max_stored).check(new.upload_bytes)
         row = DatasetRow(
             id=dataset_id,
             owner=new.owner,
@@ -100,26 +103,30 @@ def mark_ready(session: Session, dataset_id: str, **columns: Any) -> None:
         setattr(row, column, value)
 
 
-def delete(database: Database, store_dir: Path, dataset_id: str, *, owner: str | None) -> None:
-    """Delete a data set, and its content when no other data set has the same.
+def delete(
+    database: Database, store_dir: Path, dataset_id: str, *, owner: str | None, by: audit.Actor = audit.SERVICE
+) -> None:
+    """Delete a data set, what others keep of its items, and its content when no other data set has the same.
 
     Raises:
         ConflictError: ``dataset_in_use``, a queued or running job needs it.
     """
-    with database.write() as session:
-        row = get(session, dataset_id, owner=owner)
+    with removal() as take, database.write() as session:
+        row = get(session, dataset_id, owner=owner, with_problems=False)
+        _lock_equals(session, row.fingerprint)
         users = select(JobRow.id).where(JobRow.dataset_id == dataset_id, ACTIVE)
         user = session.scalar(users.limit(1))
         if user is not None:
             raise ConflictError(
                 "dataset_in_use", f"Job {user} still works with this data set. Cancel it or wait for its end."
             )
+        audit.record(session, by, "dataset.deleted", dataset_id, owner=row.owner)
         session.delete(row)
         session.flush()
+        traces.forget_dataset(session, store_dir, dataset_id)
         # Inside the transaction: an import that finds the same content cannot publish it meanwhile.
-        if row.fingerprint and not session.scalar(_with_content(row.fingerprint)):
-            shutil.rmtree(directory(store_dir, row.fingerprint), ignore_errors=True)
-            folders.forget(store_dir, row.fingerprint)
+        if row.fingerprint:
+            traces.forget_content(session, store_dir, row.fingerprint, take)
 
 
 def directory(store_dir: Path, fingerprint: str) -> Path:
@@ -127,5 +134,8 @@ def directory(store_dir: Path, fingerprint: str) -> Path:
     return store_dir / "datasets" / fingerprint.removeprefix("sha256:")
 
 
-def _with_content(fingerprint: str) -> Any:
-    return select(DatasetRow.id).where(DatasetRow.fingerprint == fingerprint).limit(1)
+def _lock_equals(session: Session, fingerprint: str | None) -> None:
+    """Let deletions of data sets of equal content wait for each other (PostgreSQL): the last one takes the content."""
+    if fingerprint is not None:
+        equal = select(DatasetRow.id).where(DatasetRow.fingerprint == fingerprint).order_by(DatasetRow.id)
+        session.execute(equal.with_for_update()).all()

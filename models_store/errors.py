@@ -73,9 +73,17 @@ class TooLargeError(FinetunedError):
 
 
 class TooManyError(FinetunedError):
-    """A quota of this owner is used up for now."""
+    """A quota of this owner is used up for now.
+
+    Args:
+        retry_after: seconds until another try may succeed.
+    """
 
     kind = Kind.TOO_MANY
+
+    def __init__(self, code: str, message: str, *, param: str | None = None, retry_after: int = 10) -> None:
+        super().__init__(code, message, param=param)
+        self.retry_after = retry_after
 
 
 class UnavailableError(FinetunedError):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -45,3 +45,8 @@ def reserve(session: Session, owner: str, route: str, repeat: Repeat | None, obj
             "idempotency_mismatch", "This Idempotency-Key was used with another body. Use a new key for a new request."
         )
     return None if row.object_id == object_id else row.object_id
+
+
+def forget(session: Session, object_id: str) -> None:
+    """Let every key that stood for an object stand for nothing: the object is being deleted, and keys are texts."""
+    session.execute(delete(IdempotencyRow).where(IdempotencyRow.object_id == object_id))

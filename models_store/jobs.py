@@ -3,7 +3,6 @@
 What a worker may do to a row it has claimed is in :mod:`models_store.leases`.
 """
 
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,8 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from models_store import idempotency, ids
+from models_store import audit, idempotency, ids, registry
+from models_store.artifacts import removal
 from models_store.database.engine import Database, now, seconds_ago
 from models_store.database.tables import QUEUED, RUNG_LAST, SHOWN, EpochRow, EventRow, JobRow, Json
 from models_store.errors import ConflictError, NotFoundError
@@ -110,7 +110,7 @@ def page(
     return newest(session, select(JobRow).where(SHOWN), JobRow.id, limit=limit, after=after, where=wanted)
 
 
-def cancel(database: Database, job_id: str, *, owner: str | None) -> JobRow:
+def cancel(database: Database, job_id: str, *, owner: str | None, by: audit.Actor = audit.SERVICE) -> JobRow:
     """Cancel a queued job at once; ask a running one to stop.
 
     Raises:
@@ -128,26 +128,48 @@ def cancel(database: Database, job_id: str, *, owner: str | None) -> JobRow:
         else:
             raise ConflictError("job_ended", f"Job {job_id} has ended already; there is nothing to cancel.")
         session.expire_all()
-        return get(session, job_id, owner=owner)
+        row = get(session, job_id, owner=owner)
+        audit.record(session, by, "job.cancelled", job_id, owner=row.owner)
+        return row
 
 
-def delete(database: Database, store_dir: Path, job_id: str, *, owner: str | None) -> None:
-    """Delete an ended job with its events, metrics and TensorBoard files; its model stays.
+def delete(
+    database: Database, store_dir: Path, job_id: str, *, owner: str | None, by: audit.Actor = audit.SERVICE
+) -> None:
+    """Delete an ended job with its events, metrics, TensorBoard files and what is left in scratch; its model stays.
 
     Raises:
         ConflictError: ``job_active``, it is queued or running.
     """
-    with database.write() as session:
-        get(session, job_id, owner=owner)
+    with removal() as take, database.write() as session:
+        row = get(session, job_id, owner=owner)
+        session.expunge(row)
         gone = sql_delete(JobRow).where(JobRow.id == job_id, JobRow.state.in_(TERMINAL))
         if not _changed(session, gone):
             raise ConflictError("job_active", f"Job {job_id} is still active. Cancel it first.")
-    shutil.rmtree(tensorboard_directory(store_dir, job_id), ignore_errors=True)
+        idempotency.forget(session, job_id)
+        audit.record(session, by, "job.deleted", job_id, owner=row.owner)
+        for folder in _left_by(session, store_dir, row):
+            take(folder)
+
+
+def _left_by(session: Session, store_dir: Path, row: JobRow) -> Iterator[Path]:
+    """Folders of a job that has ended; bundles of its attempts that died are known as such by its row alone."""
+    yield tensorboard_directory(store_dir, row.id)
+    yield scratch_directory(store_dir, row.id)
+    if row.kind == FINE_TUNE and (row.state != "succeeded" or row.attempt > 1):
+        cards = registry.unpublished(session, store_dir)
+        yield from (folder for folder, card in cards.items() if card.get("job") == row.id)
 
 
 def tensorboard_directory(store_dir: Path, job_id: str) -> Path:
     """Where the event files of a job lie; they are not needed for anything but looking at them."""
     return store_dir / "tensorboard" / job_id
+
+
+def scratch_directory(store_dir: Path, job_id: str) -> Path:
+    """Where the files of a job's attempts lie: beside the store, which is for what lasts."""
+    return store_dir.parent / "scratch" / job_id
 
 
 def withdraw(database: Database, job_id: str) -> JobRow:
@@ -189,7 +211,7 @@ def unclaimed(database: Database, *, quiet_seconds: float, limit: int = 100) -> 
     dispatchers do not both send.
     """
     with database.write() as session:
-        query = select(JobRow.id, JobRow.lane).where(QUEUED, seconds_ago(quiet_seconds) > RUNG_LAST)
+        query = select(JobRow.id, JobRow.lane).where(QUEUED, seconds_ago(quiet_seconds) >= RUNG_LAST)
         query = query.order_by(RUNG_LAST, JobRow.id).limit(limit)
         found = [(row.id, row.lane) for row in session.execute(query.with_for_update(skip_locked=True))]
         if found:

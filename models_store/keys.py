@@ -1,6 +1,12 @@
-"""API keys: 256 random bits, stored as their SHA-256, with an owner and a role."""
+"""API keys: 256 random bits, stored as their SHA-256, with an owner and a role.
+
+A key is found by its hash, through an index, and an index does not compare in constant time. That tells nobody
+anything: what is compared is the hash of what was sent, and to choose the hash's first digits one has to try keys at
+random. The row that was found is compared once more, in constant time.
+"""
 
 import hashlib
+import hmac
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +15,7 @@ from typing import Final
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from models_store import ids
+from models_store import audit, ids
 from models_store.database.engine import Database, now
 from models_store.database.tables import VALID, KeyRow
 from models_store.errors import NotFoundError, UnauthorizedError
@@ -25,6 +31,8 @@ class Caller:
 
     owner: str
     role: str
+    key: str = ""
+    """Id of the key that came with the request."""
 
     @property
     def sees(self) -> str | None:
@@ -42,9 +50,10 @@ def ensure_admin(database: Database, key: str) -> None:
     with database.write() as session:
         row = session.scalar(select(KeyRow).where(KeyRow.sha256 == _sha256(key)))
         if row is None:
-            _insert(session, key, "admin", ADMIN)
-        else:
+            _insert(session, key, "admin", ADMIN, audit.SERVICE)
+        elif row.role != ADMIN or row.revoked_at is not None:
             row.role, row.revoked_at = ADMIN, None
+            audit.record(session, audit.SERVICE, "key.created", row.id, owner=row.owner)
 
 
 def any_admin(database: Database) -> bool:
@@ -54,11 +63,11 @@ def any_admin(database: Database) -> bool:
         return session.scalar(query) is not None
 
 
-def create(database: Database, owner: str, role: str) -> tuple[KeyRow, str]:
+def create(database: Database, owner: str, role: str, by: audit.Actor = audit.SERVICE) -> tuple[KeyRow, str]:
     """Make a key; the second value is the key itself, which is not stored."""
     key = generate()
     with database.write() as session:
-        return _insert(session, key, owner, role), key
+        return _insert(session, key, owner, role, by), key
 
 
 def authenticate(database: Database, key: str) -> Caller:
@@ -67,11 +76,12 @@ def authenticate(database: Database, key: str) -> Caller:
     Raises:
         UnauthorizedError: ``invalid_key``.
     """
+    digest = _sha256(key)
     with database.read() as session:
-        row = session.scalar(select(KeyRow).where(KeyRow.sha256 == _sha256(key)))
-    if row is None or row.revoked_at is not None:
+        row = session.scalar(select(KeyRow).where(KeyRow.sha256 == digest))
+    if row is None or row.revoked_at is not None or not hmac.compare_digest(row.sha256, digest):
         raise UnauthorizedError("invalid_key", "This API key is not known or was revoked. Ask an admin for a new one.")
-    return Caller(owner=row.owner, role=row.role)
+    return Caller(owner=row.owner, role=row.role, key=row.id)
 
 
 def page(session: Session, *, limit: int, after: str | None = None) -> tuple[Sequence[KeyRow], bool]:
@@ -80,7 +90,7 @@ def page(session: Session, *, limit: int, after: str | None = None) -> tuple[Seq
     return newest(session, query, KeyRow.id, limit=limit, after=after)
 
 
-def revoke(database: Database, key_id: str) -> None:
+def revoke(database: Database, key_id: str, by: audit.Actor = audit.SERVICE) -> None:
     """Revoke a key from now on.
 
     Raises:
@@ -88,12 +98,13 @@ def revoke(database: Database, key_id: str) -> None:
     """
     with database.write() as session:
         known = (KeyRow.id == key_id, KeyRow.revoked_at.is_(None))
-        revoked = session.scalar(update(KeyRow).where(*known).values(revoked_at=now()).returning(KeyRow.id))
-    if revoked is None:
-        raise NotFoundError("key_not_found", f"There is no key {key_id!r}. List them with GET /keys.")
+        owner = session.scalar(update(KeyRow).where(*known).values(revoked_at=now()).returning(KeyRow.owner))
+        if owner is None:
+            raise NotFoundError("key_not_found", f"There is no key {key_id!r}. List them with GET /keys.")
+        audit.record(session, by, "key.revoked", key_id, owner=owner)
 
 
-def _insert(session: Session, key: str, owner: str, role: str) -> KeyRow:
+def _insert(session: Session, key: str, owner: str, role: str, by: audit.Actor) -> KeyRow:
     row = KeyRow(
         id=ids.new("key"),
         owner=owner,
@@ -104,6 +115,7 @@ def _insert(session: Session, key: str, owner: str, role: str) -> KeyRow:
     )
     session.add(row)
     session.flush()
+    audit.record(session, by, "key.created", row.id, owner=owner)
     return row
 
 

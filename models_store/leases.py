@@ -14,7 +14,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from models_store import jobs
 from models_store.database.engine import Database, now, seconds_ago
-from models_store.database.tables import ACTIVE, RUNNING, DatasetRow, EpochRow, JobRow, Json
+from models_store.database.tables import ACTIVE, RUNNING, DatasetRow, EpochRow, EventRow, JobRow, Json
 from models_store.errors import LeaseLostError
 
 LEASE_SECONDS: Final = 15.0
@@ -108,6 +108,18 @@ def standing(database: Database, held: Claim) -> Standing:
     if row is None:
         raise LeaseLostError(held.job_id)
     return Standing(cancel_requested=row.cancel_requested, lease_expired=bool(row.expired))
+
+
+def spent(database: Database, held: Claim) -> float:
+    """Seconds that all attempts at this job have run, this one included; time in the queue does not count."""
+    query = select(EventRow.data, EventRow.created_at).where(EventRow.job_id == held.job_id, EventRow.type == "status")
+    total, since = 0.0, None
+    with database.read() as session:
+        for data, at in session.execute(query.order_by(EventRow.id)):
+            total += at - since if since is not None else 0.0
+            since = at if data["status"] == "running" else None
+        clock = session.scalar(select(now())) or 0.0
+    return total + (clock - since if since is not None else 0.0)
 
 
 def check(session: Session, held: Claim) -> None:

@@ -1,13 +1,16 @@
 """Rows of published models: an immutable directory each, versions counted by name."""
 
-import shutil
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from models_store import audit
+from models_store.artifacts import removal
 from models_store.database.engine import Database, now
 from models_store.database.tables import Json, ModelRow
 from models_store.errors import NotFoundError
@@ -64,13 +67,41 @@ def page(
     return newest(session, select(ModelRow), ModelRow.id, limit=limit, after=after, where=mine)
 
 
-def delete(database: Database, store_dir: Path, model_id: str, *, owner: str | None) -> None:
-    """Delete a model: its row and aliases first, so that nobody finds it, then its directory. Trunks may be shared."""
-    with database.write() as session:
-        session.delete(get(session, model_id, owner=owner))
-    shutil.rmtree(directory(store_dir, model_id), ignore_errors=True)
+def delete(
+    database: Database, store_dir: Path, model_id: str, *, owner: str | None, by: audit.Actor = audit.SERVICE
+) -> str:
+    """Delete a model with its aliases and its directory.
+
+    Returns:
+        The name of its trunk, which may be shared: see :mod:`models_store.unused_trunks`.
+    """
+    with removal() as take, database.write() as session:
+        row = get(session, model_id, owner=owner)
+        audit.record(session, by, "model.deleted", model_id, owner=row.owner)
+        session.delete(row)
+        session.flush()
+        take(directory(store_dir, model_id))
+    return row.trunk
+
+
+def unpublished(session: Session, store_dir: Path) -> dict[Path, dict[str, Any]]:
+    """The folders of bundles that no row names, and their cards; of those that rows name there may be thousands."""
+    published = set(session.scalars(select(ModelRow.id)))
+    folder = store_dir / "models"
+    there = folder.iterdir() if folder.is_dir() else ()
+    bundles = (path for path in there if path.is_dir() and not path.name.startswith("."))
+    return {path: _card(path) for path in bundles if path.name not in published}
 
 
 def directory(store_dir: Path, model_id: str) -> Path:
     """Where the bundle of a model lies."""
     return store_dir / "models" / model_id
+
+
+def _card(bundle: Path) -> dict[str, Any]:
+    """What a bundle says of itself; nothing where that cannot be read."""
+    try:
+        card: dict[str, Any] = json.loads((bundle / "card.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return card

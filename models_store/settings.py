@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -22,6 +23,19 @@ class StoreSettings(BaseSettings):
 
     serving_precision: Literal["f32", "auto"] = "f32"
     """``auto``: models are measured at their export, and those that answer alike in bfloat16 are served in it."""
+
+    max_stored_bytes: int = Field(1_000_000_000_000, ge=0)
+    """Data sets, checkpoints and models of one owner, together; 0: any number."""
+    retain_ended_jobs_days: int = Field(0, ge=0, le=36_500)
+    """Jobs that ended longer ago are deleted; 0 here and below: kept until somebody deletes them."""
+    retain_datasets_days: int = Field(0, ge=0, le=36_500)
+    """Data sets that were uploaded longer ago are deleted, unless a queued or running job needs them."""
+    retain_models_days: int = Field(0, ge=0, le=36_500)
+    """Models that were made longer ago and have no alias are deleted."""
+    retain_checkpoints_days: int = Field(0, ge=0, le=36_500)
+    """Checkpoints that were uploaded longer ago are deleted, unless a queued or running job starts from them."""
+    retain_audit_days: int = Field(0, ge=0, le=36_500)
+    """Older entries of the audit log are deleted."""
 
     @property
     def resolved_database_url(self) -> str:

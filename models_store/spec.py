@@ -54,7 +54,7 @@ class Training(_Closed):
     augmentation: Literal["none", "light", "strong"] = "none"
     lora: Lora | None = Field(None, description="Of the strategy `lora` alone; its defaults if omitted.")
     early_stopping: EarlyStopping | None = EarlyStopping()
-    gradient_clip_val: float | None = Field(1.0, gt=0, allow_inf_nan=False)
+    gradient_clip_val: float | None = Field(1.0, gt=0, le=1e6, allow_inf_nan=False)
     precision: Literal["auto", "32", 32, "16-mixed", "bf16-mixed"] = "auto"
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: int = Field(1, ge=1, le=64)

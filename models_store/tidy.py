@@ -4,15 +4,15 @@ Every rule errs towards keeping: what another process may still be about to name
 """
 
 import contextlib
-import json
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from models_store import registry, unused_trunks
 from models_store.artifacts import temporary_directory_beside
 from models_store.database.engine import Database
 from models_store.database.tables import DatasetRow, JobRow, ModelRow
@@ -23,6 +23,8 @@ from models_store.settings import StoreSettings
 _TRUNKS: Final = "trunks"
 TRUNK_GRACE_SECONDS: Final = 86_400.0
 """A trunk that no model stands on may be named by a job that is exporting; using it renews its age."""
+IDLE_GRACE_SECONDS: Final = 3600.0
+"""So long a trunk is kept at least where no job runs: the next one may want it."""
 
 
 def tidy(database: Database, settings: StoreSettings) -> list[Path]:
@@ -32,36 +34,36 @@ def tidy(database: Database, settings: StoreSettings) -> list[Path]:
         DatabaseUnavailableError: nothing more was removed.
     """
     with database.read() as session:
-        cards = _unpublished(session, settings.store_dir / "models")
+        cards = registry.unpublished(session, settings.store_dir)
         leftovers = [
             *_scratch(session, settings.scratch_dir),
             *_models(session, cards),
-            *_trunks(session, settings.store_dir / _TRUNKS, [card.get("trunk") for card in cards.values()]),
             *_features(session, settings.store_dir),
         ]
+        trunks = list(_trunks(session, settings.store_dir / _TRUNKS, cards))
     forget_withdrawn(database)
     for path in leftovers:
         _remove(path)
-    return leftovers
+    return leftovers + [path for path in trunks if _removed(database, settings.store_dir, path)]
 
 
 def _remove(path: Path) -> None:
-    """At once for who looks, so that nobody takes half of it for the whole; unless a job has taken it up meanwhile."""
-    if path.parent.name == _TRUNKS and not _unused(path):
-        return
+    """At once for who looks, so that nobody takes half of it for the whole."""
     with contextlib.suppress(OSError), temporary_directory_beside(path) as gone:
         path.rename(gone / path.name)
+
+
+def _removed(database: Database, store_dir: Path, trunk: Path) -> bool:
+    """Remove a trunk that nothing stands on, if no job can be about to: none took it up for long, or none runs."""
+    if not _unused_for(trunk, TRUNK_GRACE_SECONDS):
+        return unused_trunks.drop(database, store_dir, trunk.name)
+    _remove(trunk)
+    return True
 
 
 def _scratch(session: Session, folder: Path) -> Iterator[Path]:
     """Files of attempts at jobs that have ended."""
     return (path for path in _folders(folder) if _ended(session, path.name))
-
-
-def _unpublished(session: Session, folder: Path) -> dict[Path, dict[str, Any]]:
-    """The cards of bundles that this database does not know; those that it knows may be thousands."""
-    published = set(session.scalars(select(ModelRow.id)))
-    return {path: _card(path) for path in _folders(folder) if path.name not in published}
 
 
 def _models(session: Session, cards: Mapping[Path, dict[str, Any]]) -> Iterator[Path]:
@@ -72,19 +74,16 @@ def _models(session: Session, cards: Mapping[Path, dict[str, Any]]) -> Iterator[
             yield path
 
 
-def _trunks(session: Session, folder: Path, needed: Collection[str | None]) -> Iterator[Path]:
+def _trunks(session: Session, folder: Path, unpublished: Mapping[Path, dict[str, Any]]) -> Iterator[Path]:
     """Trunks that no model stands on, and none did lately."""
-    if None in needed:
-        return  # a bundle that does not tell its trunk may stand on any
     for path in _folders(folder):
-        known = select(ModelRow.id).where(ModelRow.trunk == path.name).limit(1)
-        if _unused(path) and path.name not in needed and session.scalar(known) is None:
+        if _unused_for(path, IDLE_GRACE_SECONDS) and not unused_trunks.stood_on(session, path.name, unpublished):
             yield path
 
 
-def _unused(trunk: Path) -> bool:
-    """Nobody has taken it up for long."""
-    return time.time() - trunk.stat().st_mtime > TRUNK_GRACE_SECONDS
+def _unused_for(trunk: Path, seconds: float) -> bool:
+    """Nobody has taken it up for so long."""
+    return time.time() - trunk.stat().st_mtime > seconds
 
 
 def _features(session: Session, store_dir: Path) -> Iterator[Path]:
@@ -99,14 +98,6 @@ def _ended(session: Session, job_id: str) -> bool:
     """A job that this database does not know is none of its business: the folder may belong to another one."""
     row = session.get(JobRow, job_id)
     return row is not None and row.state in TERMINAL
-
-
-def _card(bundle: Path) -> dict[str, Any]:
-    try:
-        card: dict[str, Any] = json.loads((bundle / "card.json").read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return card
 
 
 def _folders(folder: Path) -> Iterator[Path]:

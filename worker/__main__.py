@@ -11,7 +11,7 @@ from types import FrameType
 
 import structlog
 
-from models_store import processors, workers
+from models_store import processors, retention, workers
 from models_store.database.engine import Database
 from models_store.errors import UnavailableError
 from models_store.sweep import INTERVAL_SECONDS, sweep
@@ -86,7 +86,9 @@ class _Launcher:
             sweep(self._database, self._bell.ring)
             if time.monotonic() > self._tidy_at:
                 self._tidy_at = time.monotonic() + TIDY_SECONDS
+                retention.apply(self._database, self._settings)
                 tidy(self._database, self._settings)
+                self._database.scrub()
         except UnavailableError as error:
             _log.warning("sweep_skipped", reason=error.message)
 

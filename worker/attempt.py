@@ -33,8 +33,8 @@ class StoppedPolitelyError(Exception):
 class Attempt:
     """The running attempt. ``beat()`` is called between any two steps of work.
 
-    A thread renews the lease. It does so only while the work beats, and ends the process when the lease cannot be
-    renewed until its end: what this attempt would do later must not reach anybody.
+    A thread renews the lease. It does so only while the work beats and the job has time left, and ends the process when
+    the lease cannot be renewed until its end: what this attempt would do later must not reach anybody.
     """
 
     def __init__(self, database: Database, settings: WorkerSettings, claim: Claim, directory: Path) -> None:
@@ -44,6 +44,7 @@ class Attempt:
         self._beaten = time.monotonic()
         self._renewed = time.monotonic()
         self._reported, self._phase = 0.0, ""
+        self._latest: float | None = None
         self._ended = threading.Event()
         self._heart = threading.Thread(target=self._keep, name="lease", daemon=True)
 
@@ -126,6 +127,12 @@ class Attempt:
         if clock - self._beaten > self.settings.stall_timeout_seconds:
             leases.fail(self.database, self.claim, self._stalled())
             self._die("stalled")
+        if self._latest is None:
+            left = self.settings.max_job_seconds - leases.spent(self.database, self.claim)
+            self._latest = clock + left
+        if clock > self._latest:
+            leases.fail(self.database, self.claim, self._overdue())
+            self._die("over its time limit")
         if clock - self._renewed > RENEW_SECONDS:
             self.cancel_requested = leases.renew(self.database, self.claim)
             self._renewed = clock
@@ -136,6 +143,11 @@ class Attempt:
         seconds = round(self.settings.stall_timeout_seconds)
         message = f"The job made no step for {seconds} seconds and was stopped. Retry it; if it repeats, see its log."
         return {"code": "stalled", "message": message, "param": None}
+
+    def _overdue(self) -> Json:
+        seconds = round(self.settings.max_job_seconds)
+        message = f"The job ran for {seconds:,} seconds, the most that a job may. Train fewer epochs or on less data."
+        return {"code": "time_limit", "message": message, "param": None}
 
     def _die(self, reason: str) -> None:
         _log.error("attempt_ends", job=self.claim.job_id, reason=reason)

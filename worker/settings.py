@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from pydantic import Field
+
 from models_store.settings import StoreSettings
 
 
@@ -12,6 +14,8 @@ class WorkerSettings(StoreSettings):
     """The broker; ``redis+socket:///path`` for a unix socket."""
     stall_timeout_seconds: float = 900.0
     """A job whose work does not move for this long fails as ``stalled``."""
+    max_job_seconds: float = Field(604_800.0, gt=0)
+    """A job whose attempts have run for this long, together, fails as ``time_limit``."""
     checkpoint_interval_seconds: float = 60.0
     """At most this much training time is lost to a crash; every epoch's end is a checkpoint too."""
     standby: bool = True

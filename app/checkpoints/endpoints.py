@@ -1,35 +1,23 @@
 """``/checkpoints``: weights that users bring, as backbones for their jobs."""
 
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
+from app import forms
 from app.checkpoints import uploading
 from app.checkpoints.schemas import Checkpoint, CheckpointForm
-from app.deps import CallerDep, Page, PageDep, ServicesDep
+from app.deps import ActorDep, CallerDep, IdPath, Page, PageDep, ServicesDep
 from app.errors import responses
 from models_store import checkpoints
 
 router = APIRouter(prefix="/checkpoints", tags=["checkpoints"])
 
 
-def _form_schema() -> dict[str, Any]:
-    file = {
-        "type": "string",
-        "format": "binary",
-        "description": "A Lightning `.ckpt`, or a `.pt`, `.pth` or `.safetensors` of a state_dict().",
-    }
-    schema = CheckpointForm.model_json_schema()
-    return {
-        "type": "object",
-        "required": ["file", *schema["required"]],
-        "additionalProperties": False,
-        "properties": {"file": file, **schema["properties"]},
-    }
-
-
 # The body is read by app.uploads, not by FastAPI, which would put it whole into a temporary file first.
-_BODY: Final = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _form_schema()}}}}
+_FILE: Final = "A Lightning `.ckpt`, or a `.pt`, `.pth` or `.safetensors` of a state_dict()."
+_FORM: Final = forms.described(CheckpointForm, _FILE, "autoencoder.safetensors", "application/octet-stream")
+_BODY: Final = {"requestBody": {"required": True, "content": {"multipart/form-data": _FORM}}}
 
 
 @router.post("", status_code=201, openapi_extra=_BODY, responses=responses())
@@ -54,13 +42,14 @@ def list_checkpoints(query: PageDep, services: ServicesDep, caller: CallerDep) -
 
 
 @router.get("/{checkpoint_id}", responses=responses(404))
-def read_checkpoint(checkpoint_id: str, services: ServicesDep, caller: CallerDep) -> Checkpoint:
+def read_checkpoint(checkpoint_id: IdPath, services: ServicesDep, caller: CallerDep) -> Checkpoint:
     """One checkpoint: its parts, and those that its architecture fits."""
     with services.database.read() as session:
         return Checkpoint.of(checkpoints.get(session, checkpoint_id, owner=caller.sees))
 
 
 @router.delete("/{checkpoint_id}", status_code=204, responses=responses(404, 409))
-def delete_checkpoint(checkpoint_id: str, services: ServicesDep, caller: CallerDep) -> None:
+def delete_checkpoint(checkpoint_id: IdPath, services: ServicesDep, caller: CallerDep, actor: ActorDep) -> None:
     """Delete a checkpoint that no queued or running job starts from. Models that were trained from it stay."""
-    checkpoints.delete(services.database, services.settings.store_dir, checkpoint_id, owner=caller.sees)
+    checkpoints.delete(services.database, services.settings.store_dir, checkpoint_id, owner=caller.sees, by=actor)
+    services.database.scrub()

@@ -10,6 +10,7 @@ from app import uploads
 from app.checkpoints.schemas import CheckpointForm
 from app.deps import Services
 from app.errors import validated
+from app.quotas import room
 from models_store import checkpoints, ids
 from models_store.artifacts import sha256_file, temporary_directory_beside
 from models_store.database.tables import CheckpointRow
@@ -25,10 +26,12 @@ async def accept(request: Request, services: Services, caller: Caller) -> Checkp
 
     Raises:
         FinetunedError: see :func:`app.uploads.receive` and :func:`models_store.quarantine.opening.extract`; also
-            ``unsupported_file``, ``unknown_backbone``, ``architecture_expected``, ``checkpoint_mismatch``.
+            ``unsupported_file``, ``unknown_backbone``, ``architecture_expected``, ``checkpoint_mismatch``,
+            ``storage_quota``.
         RequestValidationError: a field is missing, wrong or unknown.
     """
-    with uploads.opened(services.settings.uploads_dir) as upload:
+    left = await run_in_threadpool(room, services, caller)
+    with uploads.opened(services.settings.uploads_dir, left) as upload:
         await uploads.receive(request, upload)
         form = validated(CheckpointForm, upload.fields, "body")
         upload.give_suffix(uploads.suffix(upload.filename or "", SUFFIXES))
@@ -54,7 +57,8 @@ def _store(services: Services, caller: Caller, form: CheckpointForm, source: Pat
             sha256=sha256_file(file),
             bytes=file.stat().st_size,
         )
-        return checkpoints.create(services.database, store_dir, new, folder)
+        most = services.settings.max_stored_bytes
+        return checkpoints.create(services.database, store_dir, new, folder, max_stored=most)
 
 
 def _check_architecture(architecture: str) -> None:

@@ -1,13 +1,13 @@
 """``/datasets``."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app import waiting
+from app import forms, uploads, waiting
 from app.datasets import content, uploading
 from app.datasets.schemas import Dataset, DatasetForm, Item, ItemsQuery
-from app.deps import CallerDep, IdempotencyKey, Page, PageDep, PreferHeader, Services, ServicesDep
+from app.deps import ActorDep, CallerDep, IdempotencyKey, IdPath, Page, PageDep, PreferHeader, Services, ServicesDep
 from app.errors import responses
 from models_store import datasets
 from models_store.database.tables import DatasetRow
@@ -19,22 +19,11 @@ from models_store.keys import Caller
 router = APIRouter(prefix="/datasets", tags=["datasets"])
 _TEXT: Final = "text-classification"
 
-
-def _form_schema() -> dict[str, Any]:
-    schema = DatasetForm.model_json_schema()
-    for name, field in schema["properties"].items():  # a form has no null: a field is left out instead
-        schema["properties"][name] = {**field.get("anyOf", [field])[0]}
-    file = {"type": "string", "format": "binary", "description": "`.zip` of images, `.csv` or `.jsonl` of texts."}
-    return {
-        "type": "object",
-        "required": ["file"],
-        "additionalProperties": False,
-        "properties": {"file": file, **schema["properties"]},
-    }
-
-
 # The body is read by app.uploads, not by FastAPI, which would put it whole into a temporary file first.
-_BODY: Final = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _form_schema()}}}}
+_FILE: Final = "`.zip` of images, `.csv` or `.jsonl` of texts."
+_KINDS: Final = "text/csv, application/zip, application/jsonl"
+_FORM: Final = forms.described(DatasetForm, _FILE, "films.csv", _KINDS)
+_BODY: Final = {"requestBody": {"required": True, "content": {"multipart/form-data": _FORM}}}
 
 
 @router.post(
@@ -70,7 +59,7 @@ def list_datasets(query: PageDep, services: ServicesDep, caller: CallerDep) -> P
 
 @router.get("/{dataset_id}", responses=responses(404))
 async def read_dataset(
-    dataset_id: str, response: Response, services: ServicesDep, caller: CallerDep, prefer: PreferHeader = None
+    dataset_id: IdPath, response: Response, services: ServicesDep, caller: CallerDep, prefer: PreferHeader = None
 ) -> Dataset:
     """One data set: its classes, its splits, and all bad items at once."""
     response.headers.update(waiting.applied(prefer))
@@ -78,14 +67,20 @@ async def read_dataset(
 
 
 @router.delete("/{dataset_id}", status_code=204, responses=responses(404, 409))
-def delete_dataset(dataset_id: str, services: ServicesDep, caller: CallerDep) -> None:
-    """Delete a data set that no queued or running job uses."""
-    datasets.delete(services.database, services.settings.store_dir, dataset_id, owner=caller.sees)
+def delete_dataset(dataset_id: IdPath, services: ServicesDep, caller: CallerDep, actor: ActorDep) -> None:
+    """Delete a data set that no queued or running job uses, with what was computed of its items.
+
+    Content that another data set has as well stays for that one. Reports of models and evaluations keep their figures
+    and lose their `mistakes`. What a model has learned, its labels included, goes with the model.
+    """
+    datasets.delete(services.database, services.settings.store_dir, dataset_id, owner=caller.sees, by=actor)
+    uploads.remove_leftovers(services.database, services.settings.uploads_dir)  # of an import that failed
+    services.database.scrub()
 
 
 @router.get("/{dataset_id}/items", response_model_exclude_none=True, responses=responses(404, 409))
 def list_items(
-    dataset_id: str, query: Annotated[ItemsQuery, Query()], services: ServicesDep, caller: CallerDep
+    dataset_id: IdPath, query: Annotated[ItemsQuery, Query()], services: ServicesDep, caller: CallerDep
 ) -> Page[Item]:
     """The items of a data set, in the order of the set."""
     row, itemset = _opened(services, caller, dataset_id)
@@ -103,7 +98,7 @@ def list_items(
         200: {"description": "The item's bytes as uploaded.", "content": {"image/*": {}, "text/plain": {}}},
     },
 )
-def read_content(dataset_id: str, item_id: str, services: ServicesDep, caller: CallerDep) -> Response:
+def read_content(dataset_id: IdPath, item_id: IdPath, services: ServicesDep, caller: CallerDep) -> Response:
     """An item as it was uploaded."""
     row, itemset = _opened(services, caller, dataset_id)
     with itemset:

@@ -12,7 +12,7 @@ from app import uploads
 from app.datasets.schemas import DatasetForm
 from app.deps import Services
 from app.errors import validated
-from app.quotas import check_active_jobs
+from app.quotas import check_active_jobs, room
 from models_store import datasets
 from models_store.database.tables import DatasetRow
 from models_store.errors import InvalidError
@@ -27,11 +27,12 @@ async def accept(request: Request, services: Services, caller: Caller, key: str 
 
     Raises:
         FinetunedError: see :func:`app.uploads.receive`; also ``unsupported_file``, ``idempotency_mismatch``,
-            ``too_many_jobs``.
+            ``too_many_jobs``, ``storage_quota``.
         RequestValidationError: a field is wrong or unknown.
     """
     await run_in_threadpool(check_active_jobs, services, caller)
-    with uploads.opened(services.settings.uploads_dir) as upload:
+    left = await run_in_threadpool(room, services, caller)
+    with uploads.opened(services.settings.uploads_dir, left) as upload:
         await uploads.receive(request, upload)
         form = _form(upload.fields)
         return await run_in_threadpool(_create, services, caller, upload, form, key)
@@ -55,7 +56,7 @@ def _create(
         upload_bytes=upload.size,
     )
     repeat = None if key is None else Repeat(key, _body_hash(new, form))
-    row, job = datasets.create(services.database, new, repeat)
+    row, job = datasets.create(services.database, new, repeat, max_stored=services.settings.max_stored_bytes)
     if job is not None:
         upload.keep()
         services.bell.ring(job.id, job.lane)

@@ -7,7 +7,7 @@ from typing import Final
 
 from app.deps import Services
 from app.jobs import evaluating
-from app.quotas import check_active_jobs
+from app.quotas import check_active_jobs, room
 from models_store import checkpoints, datasets, jobs, registry
 from models_store.database.tables import DatasetRow, JobRow
 from models_store.errors import ConflictError, InvalidError
@@ -33,9 +33,10 @@ def create(services: Services, caller: Caller, spec: JobSpec, key: str | None = 
     """Check what can be checked cheaply, insert the job, and ring for it after the commit.
 
     Raises:
-        FinetunedError: as for :func:`resolve`; ``idempotency_mismatch``, ``too_many_jobs``.
+        FinetunedError: as for :func:`resolve`; ``idempotency_mismatch``, ``too_many_jobs``, ``storage_quota``.
     """
     check_active_jobs(services, caller)
+    room(services, caller)
     resolved = resolve(services, caller, spec)
     request = spec.model_dump(mode="json", exclude_unset=True)
     repeat = None if key is None else Repeat(key, _hash(request))

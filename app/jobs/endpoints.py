@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Query, Response
 from starlette.concurrency import run_in_threadpool
 
 from app import waiting
-from app.deps import CallerDep, IdempotencyKey, Page, PreferHeader, Services, ServicesDep
+from app.deps import ActorDep, CallerDep, IdempotencyKey, IdPath, Page, PreferHeader, Services, ServicesDep
 from app.errors import responses
 from app.jobs import answering, creating, evaluating, preflighting, streaming
 from app.jobs.schemas import Event, EventsQuery, Job, JobsQuery, Metrics, Preflight
@@ -50,7 +50,7 @@ def list_jobs(query: Annotated[JobsQuery, Query()], services: ServicesDep, calle
 
 @router.get("/{job_id}", responses=responses(404))
 async def read_job(
-    job_id: str, response: Response, services: ServicesDep, caller: CallerDep, prefer: PreferHeader = None
+    job_id: IdPath, response: Response, services: ServicesDep, caller: CallerDep, prefer: PreferHeader = None
 ) -> Job:
     """One job, with its decision, progress, metrics and, in the end, its model or its error."""
     response.headers.update(waiting.applied(prefer))
@@ -58,20 +58,21 @@ async def read_job(
 
 
 @router.delete("/{job_id}", status_code=204, responses=responses(404, 409))
-def delete_job(job_id: str, services: ServicesDep, caller: CallerDep) -> None:
-    """Delete an ended job with its events and metrics. Its model stays."""
-    jobs.delete(services.database, services.settings.store_dir, job_id, owner=caller.sees)
+def delete_job(job_id: IdPath, services: ServicesDep, caller: CallerDep, actor: ActorDep) -> None:
+    """Delete an ended job with its events, metrics, log and TensorBoard files. Its model stays."""
+    jobs.delete(services.database, services.settings.store_dir, job_id, owner=caller.sees, by=actor)
+    services.database.scrub()
 
 
 @router.post("/{job_id}/cancel", status_code=202, responses=responses(404, 409))
-def cancel_job(job_id: str, services: ServicesDep, caller: CallerDep) -> Job:
+def cancel_job(job_id: IdPath, services: ServicesDep, caller: CallerDep, actor: ActorDep) -> Job:
     """Cancel: a queued job at once, a running one within five seconds."""
-    return Job.of(jobs.cancel(services.database, job_id, owner=caller.sees))
+    return Job.of(jobs.cancel(services.database, job_id, owner=caller.sees, by=actor))
 
 
 @router.post("/{job_id}/retry", status_code=202, responses=responses(404, 409, 429))
 async def retry_job(
-    job_id: str, response: Response, services: ServicesDep, caller: CallerDep, prefer: PreferHeader = None
+    job_id: IdPath, response: Response, services: ServicesDep, caller: CallerDep, prefer: PreferHeader = None
 ) -> Job:
     """A new job with the same request."""
     row = await run_in_threadpool(creating.retry, services, caller, job_id)
@@ -79,7 +80,7 @@ async def retry_job(
 
 
 @router.get("/{job_id}/metrics", responses=responses(404))
-def read_metrics(job_id: str, services: ServicesDep, caller: CallerDep) -> Metrics:
+def read_metrics(job_id: IdPath, services: ServicesDep, caller: CallerDep) -> Metrics:
     """The metrics of every finished epoch."""
     with services.database.read() as session:
         jobs.get(session, job_id, owner=caller.sees)
@@ -87,7 +88,7 @@ def read_metrics(job_id: str, services: ServicesDep, caller: CallerDep) -> Metri
 
 
 @router.get("/{job_id}/report", responses=responses(404), response_model=Report)
-def read_report(job_id: str, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
+def read_job_report(job_id: IdPath, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
     """What an evaluation found."""
     return evaluating.report(services, caller, job_id)
 
@@ -102,12 +103,12 @@ def read_report(job_id: str, services: ServicesDep, caller: CallerDep) -> dict[s
     },
 )
 async def read_events(
-    job_id: str,
+    job_id: IdPath,
     query: Annotated[EventsQuery, Query()],
     services: ServicesDep,
     caller: CallerDep,
-    accept: Annotated[str, Header(description="`text/event-stream` for a stream.")] = "*/*",
-    last_event_id: Annotated[str | None, Header(description="Where a stream goes on.")] = None,
+    accept: Annotated[str, Header(max_length=4096, description="`text/event-stream` for a stream.")] = "*/*",
+    last_event_id: Annotated[str | None, Header(max_length=100, description="Where a stream goes on.")] = None,
 ) -> Response | Page[Event]:
     """What happened to a job, oldest first; as a stream, also what happens next, until it ends."""
     if "text/event-stream" in accept.lower():

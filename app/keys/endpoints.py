@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from app.deps import AdminDep, Page, PageDep, ServicesDep, rfc3339
+from app.deps import ActorDep, AdminDep, IdPath, Page, PageDep, ServicesDep, rfc3339
 from app.errors import responses
 from app.keys.schemas import CreatedKey, Key, NewKey
 from models_store import keys
@@ -14,9 +14,9 @@ router = APIRouter(prefix="/keys", tags=["keys"])
 
 
 @router.post("", status_code=201, responses=responses(403))
-def create_key(new: NewKey, services: ServicesDep, _admin: AdminDep) -> CreatedKey:
+def create_key(new: NewKey, services: ServicesDep, _admin: AdminDep, actor: ActorDep) -> CreatedKey:
     """Make a key; it is shown this once."""
-    row, key = keys.create(services.database, new.owner, new.role)
+    row, key = keys.create(services.database, new.owner, new.role, actor)
     return CreatedKey.model_validate({**_shown(row), "key": key})
 
 
@@ -29,9 +29,9 @@ def list_keys(query: PageDep, services: ServicesDep, _admin: AdminDep) -> Page[K
 
 
 @router.delete("/{key_id}", status_code=204, responses=responses(403, 404))
-def revoke_key(key_id: str, services: ServicesDep, _admin: AdminDep) -> None:
+def revoke_key(key_id: IdPath, services: ServicesDep, _admin: AdminDep, actor: ActorDep) -> None:
     """Revoke a key: here at once, in other processes of the service within seconds."""
-    keys.revoke(services.database, key_id)
+    keys.revoke(services.database, key_id, actor)
     services.authenticator.forget()
 
 

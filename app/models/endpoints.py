@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter
 
-from app.deps import CallerDep, Page, PageDep, ServicesDep
+from app.deps import ActorDep, CallerDep, Page, PageDep, ServicesDep
 from app.errors import responses
 from app.models.refs import RefPath
 from app.models.schemas import Model
-from models_store import aliases, registry
+from models_store import aliases, registry, unused_trunks
 
 router = APIRouter(prefix="/models", tags=["models"])
 
@@ -28,8 +28,14 @@ def read_model(ref: RefPath, services: ServicesDep, caller: CallerDep) -> Model:
         return Model.of(row, aliases.of(session, [row.id]).get(row.id, ()))
 
 
-@router.delete("/{model_id}", status_code=204, responses=responses(404))
-def delete_model(model_id: str, services: ServicesDep, caller: CallerDep) -> None:
-    """Delete a model and its aliases; from then on it does not predict. By id alone, so that none goes by mistake."""
-    registry.delete(services.database, services.settings.store_dir, model_id, owner=caller.sees)
-    services.pool.drop(model_id)
+@router.delete("/{ref:model}", status_code=204, responses=responses(404))
+def delete_model(ref: RefPath, services: ServicesDep, caller: CallerDep, actor: ActorDep) -> None:
+    """Delete a model and its aliases; from then on it does not predict. By id alone, so that none goes by mistake.
+
+    Its trunk goes with the last model that stands on it: now, or, while jobs run, when they have ended.
+    """
+    store_dir = services.settings.store_dir
+    trunk = registry.delete(services.database, store_dir, ref, owner=caller.sees, by=actor)
+    services.pool.drop(ref)
+    unused_trunks.drop(services.database, store_dir, trunk)
+    services.database.scrub()

@@ -30,7 +30,7 @@ class EvaluateRequest(Closed):
 
 
 @router.get("/{ref:model}/report", responses=responses(404, 409), response_model=Report)
-def read_report(ref: RefPath, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
+def read_model_report(ref: RefPath, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
     """What was measured when the model was made, on items that it was not trained on."""
     with services.database.read() as session:
         row = aliases.resolve(session, ref, caller=caller)

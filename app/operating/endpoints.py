@@ -13,10 +13,11 @@ from models_store import keys, workers
 from models_store.errors import UnavailableError
 
 router = APIRouter(tags=["operating"])
-_NOT_READY: Final[dict[int | str, dict[str, Any]]] = {503: {"model": Readiness, "description": "Not ready."}}
+_OPEN: Final = responses(needs_key=False)
+_NOT_READY: Final[dict[int | str, dict[str, Any]]] = {**_OPEN, 503: {"model": Readiness, "description": "Not ready."}}
 
 
-@router.get("/healthz")
+@router.get("/healthz", responses=_OPEN)
 async def health() -> Health:
     """The process lives."""
     return Health()

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic_core import to_json
 from starlette.requests import ClientDisconnect
 
+from app import forms
 from app.deps import CallerDep, ServicesDep
 from app.errors import responses
 from app.predictions import answering, inputs
@@ -19,34 +20,24 @@ router = APIRouter(tags=["predictions"])
 
 
 def _body() -> dict[str, Any]:
-    form = PredictForm.model_json_schema()
-    files = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}
-    multipart = {
-        "type": "object",
-        "required": ["model", "file"],
-        "additionalProperties": False,
-        "properties": {"file": files, **form["properties"]},
-    }
+    schema = PredictRequest.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
     content = {
-        "application/json": {"schema": PredictRequest.model_json_schema(ref_template="#/components/schemas/{model}")},
-        "multipart/form-data": {"schema": multipart},
+        "application/json": {"schema": schema},
+        "multipart/form-data": forms.described(PredictForm, "An image, or a text.", "bee.png", "image/png", many=True),
         "image/*": {"schema": {"type": "string", "format": "binary"}},
     }
-    content["application/json"]["schema"].pop("$defs", None)
     return {"required": True, "content": content}
 
 
-_RAW_PARAMETERS: Final = [
-    {"name": name, "in": "query", "required": False, "schema": schema, "description": "Only with a raw image body."}
-    for name, schema in PredictForm.model_json_schema()["properties"].items()
-]
+_IN_ADDRESS: Final = forms.parameters(PredictForm, "For a raw image body; other bodies say it themselves.")
 
 
 # The body is read by app.predictions.inputs: it has three forms, and is read only when there is a place in the queue.
 @router.post(
     "/predict",
     response_model=Predictions,
-    openapi_extra={"requestBody": _body(), "parameters": _RAW_PARAMETERS},
+    openapi_extra={"requestBody": _body(), "parameters": _IN_ADDRESS},
     responses=responses(404, 415),
 )
 async def predict(request: Request, services: ServicesDep, caller: CallerDep) -> Response:

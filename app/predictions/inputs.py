@@ -14,11 +14,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from app.errors import validated
-from app.predictions.schemas import Parameters, PredictForm, PredictRequest
+from app.predictions.schemas import MAX_INPUT_CHARACTERS, Parameters, PredictAddress, PredictForm, PredictRequest
 from models_store.errors import InvalidError, TooLargeError
 
 Input = str | bytes
+MAX_TEXT: Final = 1_000_000
+"""Characters, or bytes of a file. No model reads so many, but the whole text is cut into tokens first."""
 _DATA_URL: Final = re.compile(r"data:[\w.+/-]{0,100}(;[\w.=+-]{0,100}){0,5};base64,", re.IGNORECASE)
+_MOST_FIELDS: Final = 100
 _WHITESPACE: Final = str.maketrans("", "", " \t\r\n")
 
 
@@ -39,6 +42,7 @@ async def read(request: Request, max_inputs: int) -> Asked:
         HTTPException: 415, or 400 where it is no JSON.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    validated(PredictAddress, dict(request.query_params), "query")
     if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
         return _from_json(_parsed(await request.body()), max_inputs)
     if kind == "multipart/form-data":
@@ -53,8 +57,12 @@ def content(given: Input, *, text: bool) -> bytes:
     """The bytes that the model reads.
 
     Raises:
-        InvalidError: ``invalid_text`` or ``invalid_base64``; this input alone is wrong.
+        InvalidError: ``invalid_text``, ``invalid_base64`` or ``text_too_long``; this input alone is wrong.
     """
+    if text and len(given) > MAX_TEXT:
+        raise InvalidError(
+            "text_too_long", f"The text is longer than {MAX_TEXT:,}. Cut it: a model reads its beginning."
+        )
     if isinstance(given, bytes):
         return given
     return _utf8(given) if text else _from_base64(given)
@@ -79,9 +87,16 @@ def _from_base64(text: str) -> bytes:
 
 def _parsed(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        return json.loads(body, object_pairs_hook=_small)
     except (ValueError, RecursionError) as error:
         raise HTTPException(400) from error
+
+
+def _small(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object. Of a million unknown fields each would get an error of its own, which takes seconds."""
+    if len(pairs) > _MOST_FIELDS:
+        raise ValueError("an object has too many fields")
+    return dict(pairs)
 
 
 def _from_json(body: Any, max_inputs: int) -> Asked:
@@ -90,6 +105,8 @@ def _from_json(body: Any, max_inputs: int) -> Asked:
     for place, value in enumerate(inputs):
         if not isinstance(value, str):
             raise _wrong(("body", "inputs", place), "Input should be a valid string")
+        if len(value) > MAX_INPUT_CHARACTERS:
+            raise _wrong(("body", "inputs", place), f"String should have at most {MAX_INPUT_CHARACTERS} characters")
     return Asked(wanted.model, _counted(inputs, ("body", "inputs"), max_inputs), wanted.parameters)
 
 

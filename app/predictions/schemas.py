@@ -1,12 +1,17 @@
 """Predictions as clients ask for and see them."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field
+from pydantic.config import JsonDict
 
 from app.datasets.schemas import ErrorInfo
 from app.deps import Closed
+from app.settings import MAX_INPUTS
 
+MAX_INPUT_CHARACTERS: Final = 64 * 2**20
+"""Of one input, be it an image in base64; of texts as in data sets, far fewer are read."""
+_INPUT: Final[JsonDict] = {"type": "string", "maxLength": MAX_INPUT_CHARACTERS}
 TopK = Annotated[int, Field(ge=1, le=1000, description="How many classes to score.")]
 ModelRef = Annotated[
     str,
@@ -41,7 +46,7 @@ class PredictRequest(Closed):
     inputs: Any = Field(
         description="A text, an image in base64, or a list of them.",
         json_schema_extra={
-            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]
+            "anyOf": [_INPUT, {"type": "array", "items": _INPUT, "minItems": 1, "maxItems": MAX_INPUTS}]
         },
         examples=["a film that stays with you", ["a film that stays with you", "two hours that I want back"]],
     )
@@ -52,6 +57,12 @@ class PredictForm(Parameters):
     """The fields beside the files; form values are texts."""
 
     model: ModelRef
+
+
+class PredictAddress(Parameters):
+    """What may stand in the address: it counts with a raw image body, and is checked with every body."""
+
+    model: ModelRef | None = None
 
 
 class Score(BaseModel):

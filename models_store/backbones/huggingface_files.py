@@ -1,6 +1,7 @@
 """The files of a Hugging Face model: which are taken, which make the whole model refused, where they come from."""
 
 import json
+import re
 import shutil
 import stat
 import zipfile
@@ -37,6 +38,11 @@ _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 _SETTINGS = ("config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
 _REVISION = "main"
 _MIB = 2**20
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
+_FILES = 1000
+_RATIO = 20
+_RATIO_FREE_BYTES = 2**30
+"""A zip of weights hardly packs; what unpacks to more than this, and to many times its size, is a bomb."""
 
 
 def local_folder(name: str, mirror: LocalWeights) -> Path | None:
@@ -111,7 +117,8 @@ def import_folder(source: Path, destination: Path) -> None:
 
 def _is_taken(name: str) -> bool:
     depth = name.count("/")
-    return any(fnmatchcase(name, pattern) and pattern.count("/") == depth for pattern in TAKEN)
+    fits = any(fnmatchcase(name, pattern) and pattern.count("/") == depth for pattern in TAKEN)
+    return fits and _NAME.fullmatch(name) is not None
 
 
 @contextmanager
@@ -122,7 +129,7 @@ def _unpacked(source: Path) -> Iterator[Path]:
     with TemporaryDirectory(prefix="weights-", dir=source.parent) as temporary:
         try:
             with zipfile.ZipFile(source) as archive:
-                _unpack(archive, Path(temporary))
+                _unpack(archive, Path(temporary), max(_RATIO_FREE_BYTES, _RATIO * source.stat().st_size))
         except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError) as error:
             raise InvalidError(
                 "unreadable_weights", "Not a folder, nor a zip of one. Send the model's folder of files."
@@ -130,8 +137,10 @@ def _unpacked(source: Path) -> Iterator[Path]:
         yield Path(temporary)
 
 
-def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
-    """Every plain file, below at most one wrapping folder; names that lead elsewhere are refused."""
+def _unpack(archive: zipfile.ZipFile, folder: Path, most: int) -> None:
+    """Every plain file, below at most one wrapping folder; names that lead elsewhere, and bombs, are refused."""
+    if len(archive.infolist()) > _FILES:
+        raise ValueError("no model has so many files")
     members = [member for member in archive.infolist() if not member.is_dir() and not _is_litter(member.filename)]
     names = [PurePosixPath(member.filename) for member in members]
     wrapped = bool(names) and len({name.parts[0] for name in names}) == 1 and all(len(name.parts) > 1 for name in names)
@@ -141,7 +150,11 @@ def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
         target = folder.joinpath(*name.parts[1:] if wrapped else name.parts)
         target.parent.mkdir(parents=True, exist_ok=True)
         with archive.open(member) as packed, target.open("xb") as file:
-            shutil.copyfileobj(packed, file, _MIB)
+            while chunk := packed.read(_MIB):
+                most -= len(chunk)
+                if most < 0:
+                    raise ValueError("it unpacks to far more than its size")
+                file.write(chunk)
 
 
 def _is_link(member: zipfile.ZipInfo) -> bool:

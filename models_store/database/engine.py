@@ -1,7 +1,9 @@
 """Connections to SQLite or PostgreSQL, with transactions that mean the same on both."""
 
+import contextlib
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Float, create_engine, event, make_url, select
@@ -17,6 +19,8 @@ from sqlalchemy.sql.functions import FunctionElement
 from models_store.errors import DatabaseUnavailableError
 
 BUSY_TIMEOUT_SECONDS = 5.0
+_SCRUB_SECONDS = 0.1
+"""Writers wait while the log is being cut off; it does not wait for readers longer than this."""
 
 
 class now(FunctionElement[float]):  # noqa: N801 - it reads as the SQL function that it is
@@ -72,6 +76,18 @@ class Database:
         with _translated(), Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
 
+    def scrub(self) -> None:
+        """SQLite: cut off the write-ahead log, in which pages stay readable as they were before a deletion.
+
+        Best effort: who reads at this moment keeps the log, and the next time cuts it off. PostgreSQL cleans up after
+        itself (``VACUUM``). See https://www.sqlite.org/pragma.html#pragma_wal_checkpoint
+        """
+        if self.engine.dialect.name != "sqlite" or self.engine.url.database is None:
+            return
+        opened = closing(sqlite3.connect(self.engine.url.database, timeout=_SCRUB_SECONDS))
+        with contextlib.suppress(sqlite3.OperationalError), opened as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """Give every pooled connection back."""
         self.engine.dispose()
@@ -92,7 +108,8 @@ def _engine(url: str) -> Engine:
 def _configure_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
     raw: Any = connection
     raw.isolation_level = None  # the driver must not begin transactions on its own: _begin_sqlite does
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    # secure_delete: what is deleted is overwritten with zeros, not only forgotten
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         raw.execute(f"PRAGMA {pragma}")
 
 

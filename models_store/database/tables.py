@@ -27,6 +27,8 @@ _JSON = JSON(none_as_null=True)
 # same words, and not as a parameter; so the queries use these very texts.
 SHOWN: Final = text("kind NOT IN ('import', 'preflight')")
 """What its owner sees as a job; the others are part of something else."""
+PART_OF_A_DATASET: Final = text("kind IN ('import', 'preflight')")
+"""The others: they go with their data set."""
 ACTIVE: Final = text("state IN ('queued', 'running')")
 QUEUED: Final = text("state = 'queued'")
 RUNNING: Final = text("state = 'running'")
@@ -68,7 +70,7 @@ class DatasetRow(Base):
     """A data set: what its owner named it, and, once imported, which content it has."""
 
     __tablename__ = "datasets"
-    __table_args__ = (Index("ix_datasets_owner", "owner", "id"),)
+    __table_args__ = (Index("ix_datasets_owner", "owner", "id"), Index("ix_datasets_created", "created_at"))
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     owner: Mapped[str] = mapped_column(String(200))
@@ -115,6 +117,8 @@ class JobRow(Base):
         _partial("ix_jobs_lease", "lease_until", where=RUNNING),
         _partial("ix_jobs_unrung", RUNG_LAST, "id", where=QUEUED),
         Index("ix_jobs_kind_state", "kind", "state"),
+        _partial("ix_jobs_internal_dataset", "dataset_id", where=PART_OF_A_DATASET),
+        Index("ix_jobs_finished", "finished_at"),
     )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -189,6 +193,8 @@ class ModelRow(Base):
         UniqueConstraint("owner", "name", "version"),
         Index("ix_models_owner", "owner", "id"),
         Index("ix_models_name", "name", "owner"),
+        Index("ix_models_dataset", "dataset_id"),
+        Index("ix_models_created", "created_at"),
     )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -222,7 +228,7 @@ class CheckpointRow(Base):
     """An uploaded checkpoint, stored as tensors alone; see :mod:`models_store.checkpoints`."""
 
     __tablename__ = "checkpoints"
-    __table_args__ = (Index("ix_checkpoints_owner", "owner", "id"),)
+    __table_args__ = (Index("ix_checkpoints_owner", "owner", "id"), Index("ix_checkpoints_created", "created_at"))
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     owner: Mapped[str] = mapped_column(String(200))
@@ -252,10 +258,35 @@ class IdempotencyRow(Base):
     """What an ``Idempotency-Key`` stood for."""
 
     __tablename__ = "idempotency"
+    __table_args__ = (Index("ix_idempotency_object", "object_id"),)
 
     owner: Mapped[str] = mapped_column(String(200), primary_key=True)
     route: Mapped[str] = mapped_column(String(40), primary_key=True)
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     body_sha256: Mapped[str] = mapped_column(String(64))
     object_id: Mapped[str] = mapped_column(String(40))
+    created_at: Mapped[float] = mapped_column(Float)
+
+
+class AuditRow(Base):
+    """Who did what; see :mod:`models_store.audit`."""
+
+    __tablename__ = "audit"
+    __table_args__ = (
+        Index("ix_audit_owner", "owner", "id"),
+        Index("ix_audit_action", "action", "id"),
+        Index("ix_audit_owner_action", "owner", "action", "id"),
+        Index("ix_audit_created", "created_at"),
+    )
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    actor: Mapped[str] = mapped_column(String(200))
+    """The owner of the key that was used."""
+    role: Mapped[str] = mapped_column(String(10))
+    key_id: Mapped[str | None] = mapped_column(String(40))
+    action: Mapped[str] = mapped_column(String(30))
+    object: Mapped[str] = mapped_column(String(500))
+    owner: Mapped[str] = mapped_column(String(200))
+    """Whose object it was; empty where it was everybody's."""
+    request_id: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[float] = mapped_column(Float)

@@ -15,6 +15,8 @@ from models_store.preprocessing.protocol import Prepared
 
 FOLDER = "tokenizer"
 _DEFINITION = "tokenizer.json"
+_PANIC = "PanicException"
+"""How Rust's faults come to Python, past ``Exception``; a pattern that backtracks without end ends in one."""
 FROM_ENCODING = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
 """Which field of the tokenizer's encoding is which input of the model."""
 
@@ -98,7 +100,7 @@ class TextPreprocessing:
         """Tokenise; tensors are int64 [tokens]; diagnostics are ``tokens`` (after the cut) and ``truncated``."""
         texts = [_decoded(content) for content in contents]
         good = [text for text in texts if isinstance(text, str)]
-        encodings = iter(self._tokenizer.encode_batch_fast(good))
+        encodings = iter(self._encoded(good))
         return [self._prepared(next(encodings)) if isinstance(text, str) else text for text in texts]
 
     def collate(self, items: Sequence[Prepared]) -> dict[str, torch.Tensor]:
@@ -111,7 +113,19 @@ class TextPreprocessing:
             for name in self._inputs
         }
 
-    def _prepared(self, encoding: Encoding) -> Prepared | FinetunedError:
+    def _encoded(self, texts: Sequence[str]) -> list[Encoding | FinetunedError]:
+        try:
+            return list(self._tokenizer.encode_batch_fast(texts))
+        except BaseException as error:
+            if not (isinstance(error, Exception) or type(error).__name__ == _PANIC):
+                raise
+            if len(texts) == 1:
+                return [_beyond_the_tokenizer()]
+            return [encoding for text in texts for encoding in self._encoded([text])]
+
+    def _prepared(self, encoding: Encoding | FinetunedError) -> Prepared | FinetunedError:
+        if isinstance(encoding, FinetunedError):
+            return encoding
         if not encoding.ids:
             return _empty()
         tensors = {name: torch.tensor(getattr(encoding, FROM_ENCODING[name])) for name in self._inputs}
@@ -124,6 +138,10 @@ def _decoded(content: bytes) -> str | FinetunedError:
     except UnicodeDecodeError:
         return InvalidError("not_utf8", "The text is not valid UTF-8. Send it in that encoding.")
     return text if text.strip() else _empty()
+
+
+def _beyond_the_tokenizer() -> InvalidError:
+    return InvalidError("untokenizable_text", "The model's tokenizer cannot read this text. Change or shorten it.")
 
 
 def _empty() -> InvalidError:

@@ -1,5 +1,6 @@
 """A report as a file of a model's folder; reading it needs no torch."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any, Final
@@ -11,8 +12,24 @@ _FILE: Final = "report.json"
 
 
 def write(directory: Path, report: dict[str, Any]) -> None:
-    """Write it into the folder of a model that is not published yet."""
+    """Write it into the folder of a model, whole or not at all."""
     write_atomic(directory / _FILE, json.dumps(report, ensure_ascii=False).encode())
+
+
+def forget_items(directory: Path) -> None:
+    """Leave the figures of a model's report, and nothing of single items: their data set is being deleted."""
+    with contextlib.suppress(NotFoundError):
+        report = read(directory)
+        if report != without_items(report):
+            write(directory, without_items(report))
+
+
+def without_items(report: dict[str, Any]) -> dict[str, Any]:
+    """The report without the names, labels and scores of single items, in all its parts."""
+    bare = {**report, "mistakes": []}
+    if "splits" in report:
+        bare["splits"] = {name: without_items(part) for name, part in report["splits"].items()}
+    return bare
 
 
 def read(directory: Path) -> dict[str, Any]:

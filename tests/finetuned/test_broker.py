@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from celery import Celery
 from redis import Redis
+from redis.exceptions import AuthenticationError
 
+from app.queue import broker_answers
 from finetuned.broker import Broker, socket_path
 from finetuned.child import Child
 from finetuned.failure import UpError
@@ -50,7 +53,7 @@ def _to_start(broker: Broker) -> Child:
 
 
 def _redis(broker: Broker) -> "Redis":
-    return Redis(unix_socket_path=str(broker.socket), decode_responses=True)
+    return Redis.from_url(broker.url.replace("redis+socket", "unix"), decode_responses=True)
 
 
 @pytest.fixture
@@ -64,6 +67,37 @@ def test_socket_and_its_folder_are_private(data_dir: Path) -> None:
     with _running(data_dir) as (broker, _child):
         assert stat.S_IMODE(broker.socket.stat().st_mode) == 0o700
         assert stat.S_IMODE(broker.socket.parent.stat().st_mode) == 0o700
+
+
+def test_nobody_gets_in_without_the_password(data_dir: Path) -> None:
+    with _running(data_dir) as (broker, _child), Redis(unix_socket_path=str(broker.socket)) as stranger:
+        with pytest.raises(AuthenticationError):
+            stranger.ping()
+        with pytest.raises(AuthenticationError), Redis(unix_socket_path=str(broker.socket), password="") as guessing:
+            guessing.llen("training")
+
+
+def test_the_password_is_told_on_no_command_line_and_in_no_file_that_others_read(data_dir: Path) -> None:
+    with _running(data_dir) as (broker, child):
+        password = broker.url.split(":")[2].partition("@")[0]
+        assert len(password) > 40
+        lines = [process.cmdline() for process in psutil.Process(child.pid).children(recursive=True)]
+        lines.append(psutil.Process(child.pid).cmdline())
+        assert password not in str(lines)
+        files = [path for path in data_dir.rglob("*") if path.is_file() and password.encode() in path.read_bytes()]
+        assert {(path.name, stat.S_IMODE(path.stat().st_mode)) for path in files} == {
+            ("password", 0o600),
+            ("server.conf", 0o600),
+        }
+
+
+def test_the_password_stays(data_dir: Path) -> None:
+    assert _broker(data_dir).url == _broker(data_dir).url
+
+
+def test_the_service_is_ready_by_the_url(data_dir: Path) -> None:
+    with _running(data_dir) as (broker, _child):
+        assert broker_answers(broker.url)
 
 
 def test_server_listens_on_no_port_and_never_evicts(data_dir: Path) -> None:

@@ -1,8 +1,10 @@
 """The import of a data set as a durable job: check the upload, publish the item set, mark the row."""
 
+from dataclasses import replace
+
 from sqlalchemy.orm import Session
 
-from models_store import datasets, leases
+from models_store import datasets, leases, usage
 from models_store.database.tables import DatasetRow, Json
 from models_store.errors import ConflictError
 from worker.attempt import Attempt
@@ -31,7 +33,7 @@ def run(attempt: Attempt) -> None:
             dataset.options["filename"],
             _options(dataset),
             attempt.settings.store_dir / "datasets",
-            ImportLimits(),
+            _limits(attempt, dataset),
             on_progress,
         )
     except ImportFailedError as error:
@@ -42,11 +44,22 @@ def run(attempt: Attempt) -> None:
         # A data set with the same content may have been deleted, and its folder with it, since the set was written.
         if not datasets.directory(attempt.settings.store_dir, result.fingerprint).is_dir():
             raise ConflictError("content_deleted", "The same content was deleted during the import. Upload it again.")
+        stored = usage.room(session, dataset.owner, attempt.settings.max_stored_bytes)
+        stored.check(result.bytes - dataset.bytes)
         datasets.mark_ready(session, dataset.id, **vars(result))
         return {"dataset": dataset.id}
 
     leases.succeed(attempt.database, attempt.claim, publish)
     upload.unlink(missing_ok=True)
+
+
+def _limits(attempt: Attempt, dataset: DatasetRow) -> ImportLimits:
+    """What unpacks to more than its owner may store is given up where that shows."""
+    limits = ImportLimits()
+    with attempt.database.read() as session:
+        room = usage.room(session, dataset.owner, attempt.settings.max_stored_bytes)
+    left = room.most - room.stored + dataset.bytes if room.most else limits.total_bytes
+    return replace(limits, total_bytes=max(0, min(limits.total_bytes, left)))
 
 
 def _options(dataset: DatasetRow) -> ImportOptions:

@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from models_store import bundle, ids, leases, registry
+from models_store import bundle, ids, leases, registry, trunks
 from models_store.backbones.family import Backbone
 from models_store.database.tables import DatasetRow, Json
 from models_store.errors import UnavailableError
@@ -123,6 +123,7 @@ def _publish(
     attempt: Attempt, spec: JobSpec, dataset: DatasetRow, model_id: str, directory: Path, trunk: str, card: Json
 ) -> None:
     row = attempt.row()
+    own_trunk = [] if card["freeze_proof"]["unchanged"] else [trunks.directory(attempt.settings.store_dir, trunk)]
     model = registry.NewModel(
         id=model_id,
         owner=row.owner,
@@ -133,10 +134,14 @@ def _publish(
         backbone=spec.backbone,
         trunk=trunk,
         card=card,
-        bytes=sum(file.stat().st_size for file in directory.rglob("*") if file.is_file()),
+        bytes=sum(_size(folder) for folder in (directory, *own_trunk)),
     )
 
     def publish(session: Session) -> Json:
         return {"model": registry.publish(session, model).id}
 
     leases.succeed(attempt.database, attempt.claim, publish)
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

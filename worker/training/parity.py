@@ -20,6 +20,7 @@ from models_store.bundle import StoredModel
 from models_store.database.tables import Json
 from models_store.engines import ENGINES, EngineUnavailableError, Precision, conversion
 from models_store.errors import FinetunedError, InvalidError
+from models_store.feature_cache import folders
 from models_store.predictor import Predictor
 from models_store.reporting.sampling import spread_over_classes
 from worker.attempt import Attempt
@@ -163,7 +164,7 @@ class Certifier:
         ]
         name = hashlib.sha256(json.dumps(decides).encode()).hexdigest()
         folder = trunks.directory(self.attempt.settings.store_dir, self.stored.card["trunk"])
-        return folder / "served" / f"{name}.safetensors"
+        return folder / folders.SERVED / self.measured.itemset.directory.name / f"{name}.safetensors"
 
     def _log(self, message: str) -> None:
         held = self.attempt.claim
@@ -196,7 +197,8 @@ def _kept(path: Path, items: int, width: int) -> Tensor | None:
 
 def _keep(path: Path, features: Tensor) -> None:
     with contextlib.suppress(OSError):  # it only saves time; and another job may be doing the same
-        path.parent.mkdir(exist_ok=True)
+        for folder in (path.parent.parent, path.parent):  # not the trunk's own: that may have been removed
+            folder.mkdir(exist_ok=True)
         write_atomic(path, save({"features": features}))
         for oldest in sorted(path.parent.glob("*.safetensors"), key=lambda one: one.stat().st_mtime)[:-_KEPT]:
             oldest.unlink()
