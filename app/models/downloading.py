@@ -15,7 +15,7 @@ from app.deps import CallerDep, Services, ServicesDep
 from app.errors import responses
 from app.models.refs import RefPath
 from app.uploads import disk_errors
-from models_store import aliases
+from models_store import aliases, registry
 from models_store.database.tables import DatasetRow, ModelRow
 from models_store.keys import Caller
 
@@ -50,7 +50,7 @@ def download_model(
     try:
         return _answer(services, row, dataset, wanted)
     except FileNotFoundError:
-        _found(services, caller, row.id)  # its files may be gone because it was deleted: that is a 404
+        registry.confirm(services.database, row.id)  # its files may be gone because it was deleted: that is a 404
         raise
 
 

@@ -6,7 +6,7 @@ from app.deps import Services
 from app.predictions import inputs
 from app.predictions.inputs import Asked, Input
 from app.predictions.predicting import Leaving, Prediction
-from models_store import abstaining, aliases
+from models_store import abstaining, aliases, registry
 from models_store.errors import InvalidError
 from models_store.keys import Caller
 
@@ -26,7 +26,7 @@ def answer(services: Services, caller: Caller, asked: Asked, leaving: Leaving) -
     try:
         answers = iter(_predict(services, model_id, good, asked, leaving) if good else [])
     except OSError:
-        _model(services, caller, model_id)  # its files may be gone because it was deleted: that is a 404
+        registry.confirm(services.database, model_id)  # its files may be gone because it was deleted: that is a 404
         raise
     predictions = [
         next(answers) if isinstance(content, bytes) else {"error": content.as_json()} for content in contents

@@ -314,7 +314,7 @@ def test_another_head_on_the_same_trunk_and_data_needs_no_pass_of_its_own(
     engine = watched(monkeypatch, "openvino")
     frozen.export()
     assert engine.asked == 24
-    (kept,) = frozen.store.glob("trunks/*/served/*.safetensors")
+    (kept,) = frozen.store.glob("trunks/*/served/*/*.safetensors")
     assert load_file(kept)["features"].shape == (24, frozen.backbone.architecture.width)
     second = frozen.again(started(database, tmp_path))
     torch.nn.init.normal_(second.network.head.weight, std=3.0)
@@ -328,7 +328,7 @@ def test_another_head_on_the_same_trunk_and_data_needs_no_pass_of_its_own(
 def test_what_was_kept_is_compared_with_what_was_trained(frozen: Job, database: Database, tmp_path: Path) -> None:
     frozen.export()
     second = frozen.again(started(database, tmp_path))
-    (kept,) = frozen.store.glob("trunks/*/served/*.safetensors")
+    (kept,) = frozen.store.glob("trunks/*/served/*/*.safetensors")
     save_file({"features": load_file(kept)["features"] + 0.01}, kept)
     second.export()
     assert second.newest().card["parity"]["engine"] == "torch"
@@ -372,7 +372,7 @@ def test_bfloat16_fails_where_it_moves_probabilities(frozen: Job, monkeypatch: p
 
 def test_a_damaged_certificate_is_measured_anew(frozen: Job, database: Database, tmp_path: Path) -> None:
     frozen.export()
-    (kept,) = frozen.store.glob("trunks/*/served/*.safetensors")
+    (kept,) = frozen.store.glob("trunks/*/served/*/*.safetensors")
     kept.write_bytes(b"no tensors")
     second = frozen.again(started(database, tmp_path))
     second.export()
