@@ -183,17 +183,17 @@ def document(runner: Runner) -> str:
 _HEAD = """# Results
 
 Accuracy on the validation split and seconds, mean ± standard deviation over {seeds} seeds, measured on {date} on
-{cores} CPU cores without a GPU ({libraries}) by `python -m bench.results`. Ours is the whole job from `POST /jobs`
-to `succeeded`, at the best epoch, with its report and its parity check. Features are cached for the later seeds, as
-they are for a user's later jobs: the seconds of the first seed, which computes them, stand in brackets. The plain
-loop beside it, with the same weights, epochs, batches, optimizer and constant rates, is the training alone: for
-images the customer's loop of the manual (pattern B), for texts the same for `[CLS]` (pattern C,
-`bench/text_loop.py`). Both run one after the other in one run, with threads that sleep while they wait. Other work ran
-on the machine as well, so the accuracies are the result here and the seconds only an order of magnitude: what is fast,
-and how much, is measured on a quiet machine in [performance.md](performance.md). Of the texts, {texts} rows train and {held}
-validate, the same on both sides. Where a column is empty, no plain loop is given, and the service trains by its
-defaults. "Not lower" means: our mean is not below the loop's by more than two of its standard errors (at least half
-a point). "Times as fast" compares the first seeds.
+{cores} CPU cores without a GPU ({libraries}) by `python -m bench.results`. Ours is the whole job from `POST /jobs` to
+`succeeded`, at the best epoch, with its report and its parity check. Features are cached for the later seeds, as they
+are for a user's later jobs: the seconds of the first seed, which computes them, stand in brackets. The plain loop
+beside it, with the same weights, epochs, batches, optimizer and constant rates, is the training alone: for images the
+customer's loop of the manual (pattern B), for texts the same for `[CLS]` (pattern C, `bench/text_loop.py`). Both run
+one after the other in one run, with threads that sleep while they wait. Other work ran on the machine as well, so the
+accuracies are the result here and the seconds only an order of magnitude: what is fast, and how much, is measured on
+a quiet machine in [performance.md](performance.md). Of the texts, {texts} rows train and {held} validate, the same on
+both sides. Where a column is empty, no plain loop is given, and the service trains by its defaults. "Not lower"
+means: our mean is not below the loop's by more than two of its standard errors (at least half a point). "Times as
+fast" compares the first seeds.
 
 | data set | backbone | strategy | epochs | accuracy | plain loop | not lower | seconds (first) | loop | times as fast |
 | --- | --- | --- | ---: | ---: | ---: | --- | ---: | ---: | ---: |
