@@ -64,40 +64,37 @@ def filter_case(context: HookContext, case: Case) -> bool:
 
 
 @schemathesis.hook
-def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> None:
-    """Some files are what they are called, since none that chance makes ever is; and nobody waits for too long."""
-    del context, kwargs
-    if not _is_positive(case):
-        return
-    case.body = _with_real_files(case)
-    for name in case.headers:
-        if name.lower() == "prefer":
-            case.headers[name] = _shortened(case.headers[name])
-
-
-def _is_positive(case: Case) -> bool:
-    """Whether the request has the form that the document describes."""
-    return case.meta is not None and case.meta.generation.mode.is_positive
-
-
-def _with_real_files(case: Case) -> Any:
-    real = _FILES.get(_operation(case), ())
-    if isinstance(case.body, bytes | Binary):
-        return _real(case.body, real)
-    if not isinstance(case.body, dict) or "file" not in case.body:
-        return case.body
-    given = case.body["file"]
-    files = [_real(one, real) for one in given] if isinstance(given, list) else _real(given, real)
-    return {**case.body, "file": files}
+def map_body(context: HookContext, body: Any) -> Any:
+    """Some files are what they are called, since none that chance makes ever is."""
+    real = _FILES.get(_name(context.operation), ())
+    if isinstance(body, Binary):
+        return _real(body, real)
+    if not isinstance(body, dict) or "file" not in body:
+        return body
+    given = body["file"]
+    return {**body, "file": [_real(one, real) for one in given] if isinstance(given, list) else _real(given, real)}
 
 
 def _real(given: object, real: Sequence[Binary]) -> object:
     """For three files out of four; which one, follows from what chance has made."""
-    choice = zlib.crc32(repr(given).encode()) % (4 * len(real)) if real else 0
+    if not real or not isinstance(given, Binary):
+        return given
+    choice = zlib.crc32(given.data) % (4 * len(real))
     return real[choice % len(real)] if choice >= len(real) else given
 
 
-def _shortened(prefer: str) -> str:
+@schemathesis.hook
+def map_headers(context: HookContext, headers: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Nobody waits for longer than the run has time for."""
+    del context
+    if headers is None:  # the operation takes none
+        return None
+    return {name: _shortened(value) if name.lower() == "prefer" else value for name, value in headers.items()}
+
+
+def _shortened(prefer: object) -> object:
+    if not isinstance(prefer, str):
+        return prefer
     return re.sub(r"(?<=wait=)\d+", lambda found: str(min(int(found[0]), _LONGEST_WAIT)), prefer)
 
 
@@ -107,7 +104,9 @@ def filter_failure(context: HookContext, failure: Failure, case: Case, response:
     del context
     is_missing_report = response.status_code == 404 and response.json()["code"] == "report_not_found"
     return not (
-        isinstance(failure, EnsureResourceAvailability) and _operation(case) == "read_job_report" and is_missing_report
+        isinstance(failure, EnsureResourceAvailability)
+        and _name(case.operation) == "read_job_report"
+        and is_missing_report
     )
 
 
@@ -115,10 +114,11 @@ def filter_failure(context: HookContext, failure: Failure, case: Case, response:
 def refused_for_what_no_schema_says(ctx: CheckContext, response: Response, case: Case) -> None:
     """A request of the described form is not called malformed; where it makes no sense, the code says so."""
     del ctx
-    if _is_positive(case) and response.status_code == 422:
+    has_the_form = case.meta is not None and case.meta.generation.mode.is_positive
+    if has_the_form and response.status_code == 422:
         code = response.json()["code"]
-        assert code in UNSAYABLE.get(_operation(case), ()), code
+        assert code in UNSAYABLE.get(_name(case.operation), ()), code
 
 
-def _operation(case: Case) -> str:
-    return str(case.operation.definition.raw["operationId"])
+def _name(operation: Any) -> str:
+    return str(operation.definition.raw["operationId"])

@@ -2,17 +2,17 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tests.e2e.service import ROOT
 
 _CONFIGURATION: Final = Path(__file__).with_name("schemathesis.toml")
+_KEYS: Final = "keys.json"
 
 
 @dataclass(frozen=True)
@@ -37,20 +37,22 @@ class Run:
         users: whose key is used: the first one's. What it reads of its own, the others must not get.
         seed: the same gives the same requests, as far as the service's answers are the same.
         examples: the most requests of an operation that are made by chance.
+        scenarios: how often links are followed from one operation to the next.
         longest_wait: seconds of ``Prefer: wait``.
     """
 
     users: Sequence[str]
     seed: int
     examples: int
+    scenarios: int
     longest_wait: int
     phases: Sequence[str] = ("examples", "coverage", "fuzzing", "stateful")
 
 
 def perform(run: Run, target: Target, seconds: float) -> str:
     """Run all checks; gives what schemathesis printed, and fails where it found anything."""
-    shutil.copy(_CONFIGURATION, target.folder)
-    _write_keys(run, target)
+    (target.folder / _CONFIGURATION.name).write_text(_configuration(run))
+    (target.folder / _KEYS).write_text(json.dumps({"auth": _users(run, target)}))
     done = subprocess.run(
         _command(run, target.url),
         cwd=target.folder,
@@ -66,14 +68,17 @@ def perform(run: Run, target: Target, seconds: float) -> str:
     return done.stdout
 
 
-def _write_keys(run: Run, target: Target) -> None:
-    """Who there is, in the form of Web Fuzzing Commons: peers must not see each other's objects."""
-    headers = {name: {"name": "Authorization", "value": f"Bearer {target.keys[name]}"} for name in run.users}
-    users = [{"name": name, "fixedHeaders": [header]} for name, header in headers.items()]
-    (target.folder / "keys.json").write_text(json.dumps({"auth": users}))
+def _configuration(run: Run) -> str:
+    """The file beside this one, with what schemathesis itself does not fill in: numbers, and a list."""
     peers = f"peers = {json.dumps(run.users)}" if len(run.users) > 1 else ""
-    configuration = target.folder / _CONFIGURATION.name
-    configuration.write_text(configuration.read_text().replace('# "peers"', peers))
+    text = _CONFIGURATION.read_text("utf-8")
+    return text.replace("${CONTRACT_SCENARIOS}", str(run.scenarios)).replace("# peers", peers)
+
+
+def _users(run: Run, target: Target) -> list[dict[str, Any]]:
+    """Who there is, in the form of Web Fuzzing Commons."""
+    headers = {name: {"name": "Authorization", "value": f"Bearer {target.keys[name]}"} for name in run.users}
+    return [{"name": name, "fixedHeaders": [header]} for name, header in headers.items()]
 
 
 def _command(run: Run, url: str) -> list[str]:

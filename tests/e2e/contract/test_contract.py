@@ -12,12 +12,12 @@ from tests.e2e.service import Service
 Answer = tuple[str, str, int]
 """Method, route, status."""
 _QUICK: Final = (
-    Run(("ann", "bob"), seed=1, examples=3, longest_wait=1),
-    Run(("admin",), seed=2, examples=3, longest_wait=1, phases=("fuzzing", "stateful")),
+    Run(("ann", "bob"), seed=1, examples=2, scenarios=10, longest_wait=1, phases=("fuzzing", "stateful")),
+    Run(("admin",), seed=2, examples=2, scenarios=10, longest_wait=1),
 )
 _LONG: Final = (
-    Run(("ann", "bob"), seed=11, examples=60, longest_wait=20),
-    Run(("admin",), seed=12, examples=60, longest_wait=20),
+    Run(("ann", "bob"), seed=11, examples=60, scenarios=100, longest_wait=20),
+    Run(("admin",), seed=12, examples=60, scenarios=100, longest_wait=20),
 )
 
 
