@@ -46,6 +46,7 @@ def test_its_refusals_come_back_as_they_are(tmp_path: Path) -> None:
     assert Mirror(tmp_path / "store").list() == []
 
 
+@pytest.mark.slow
 def test_other_weights_under_the_same_name_are_a_conflict(tmp_path: Path) -> None:
     store = tmp_path / "store"
     mirroring.add(store, NAME, "main", _zipped(minilm(), tmp_path / "up.zip"))
@@ -56,7 +57,14 @@ def test_other_weights_under_the_same_name_are_a_conflict(tmp_path: Path) -> Non
     assert caught.value.code == "weights_exist"
 
 
-@pytest.mark.parametrize("sizes", [{"hidden_size": 2**20}, {"num_hidden_layers": 10**7}, {"vocab_size": 2**40}])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"hidden_size": 2**20},
+        pytest.param({"num_hidden_layers": 10**7}, marks=pytest.mark.slow),
+        pytest.param({"vocab_size": 2**40}, marks=pytest.mark.slow),
+    ],
+)
 def test_a_folder_that_claims_a_giant_model_takes_its_child_down_and_no_more(
     sizes: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ class Run:
         examples: the most requests of an operation that are made by chance.
         scenarios: how often links are followed from one operation to the next.
         longest_wait: seconds of ``Prefer: wait``.
+        thorough: every value at a bound also where each costs seconds.
     """
 
     users: Sequence[str]
@@ -46,6 +47,7 @@ class Run:
     examples: int
     scenarios: int
     longest_wait: int
+    thorough: bool
     phases: Sequence[str] = ("examples", "coverage", "fuzzing", "stateful")
 
 
@@ -71,8 +73,15 @@ def perform(run: Run, target: Target, seconds: float) -> str:
 def _configuration(run: Run) -> str:
     """The file beside this one, with what schemathesis itself does not fill in: numbers, and a list."""
     peers = f"peers = {json.dumps(run.users)}" if len(run.users) > 1 else ""
+    filled = {
+        "${CONTRACT_SCENARIOS}": str(run.scenarios),
+        "${CONTRACT_THOROUGH}": str(run.thorough).lower(),
+        "# peers": peers,
+    }
     text = _CONFIGURATION.read_text("utf-8")
-    return text.replace("${CONTRACT_SCENARIOS}", str(run.scenarios)).replace("# peers", peers)
+    for place, value in filled.items():
+        text = text.replace(place, value)
+    return text
 
 
 def _users(run: Run, target: Target) -> list[dict[str, Any]]:

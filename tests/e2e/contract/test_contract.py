@@ -11,14 +11,8 @@ from tests.e2e.service import Service
 
 Answer = tuple[str, str, int]
 """Method, route, status."""
-_QUICK: Final = (
-    Run(("ann", "bob"), seed=1, examples=2, scenarios=10, longest_wait=1, phases=("fuzzing", "stateful")),
-    Run(("admin",), seed=2, examples=2, scenarios=10, longest_wait=1),
-)
-_LONG: Final = (
-    Run(("ann", "bob"), seed=11, examples=60, scenarios=100, longest_wait=20),
-    Run(("admin",), seed=12, examples=60, scenarios=100, longest_wait=20),
-)
+_SHORT: Final = {"examples": 2, "scenarios": 10, "longest_wait": 1, "thorough": False}
+_LONG: Final = {"examples": 60, "scenarios": 100, "longest_wait": 20, "thorough": True}
 
 
 def _answers(installation: Service) -> set[Answer]:
@@ -58,12 +52,15 @@ def _hold(runs: tuple[Run, ...], target: Target, installation: Service, seconds:
     assert _unreached(installation) == set()
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(600)
 def test_the_service_keeps_the_contract_that_it_describes(target: Target, installation: Service) -> None:
-    _hold(_QUICK, target, installation, 300)
+    admin = Run(("admin",), seed=1, **_SHORT)
+    user = Run(("ann", "bob"), seed=2, phases=("fuzzing", "stateful"), **_SHORT)
+    _hold((user, admin), target, installation, 400)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(4000)
 def test_the_service_keeps_its_contract_for_long(target: Target, installation: Service) -> None:
-    _hold(_LONG, target, installation, 1700)
+    runs = (Run(("ann", "bob"), seed=11, **_LONG), Run(("admin",), seed=12, **_LONG))
+    _hold(runs, target, installation, 1900)
