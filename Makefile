@@ -19,7 +19,7 @@ help:
 	@echo "make demo      import data, fine-tune two pretrained models, predict; prints what it did"
 	@echo "make up        start the service and keep it running (Ctrl-C stops it)"
 	@echo "make test      the tests; make test-all adds those that take minutes"
-	@echo "make lint      ruff, mypy, import contracts"
+	@echo "make lint      ruff, mypy, import contracts, bandit, pip-audit"
 	@echo "make bench     measure, beside others;  make chaos: break it on purpose"
 	@echo "make clean     remove $(VENV) and caches; your data stays"
 
@@ -52,6 +52,8 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml app worker models_store finetuned
+	$(BIN)/python .ci/audit.py
 
 bench: setup
 	@# The weights of MobileNetV2 are in this package; what it depends on is not needed.

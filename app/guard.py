@@ -220,7 +220,8 @@ def _has_body(headers: Headers) -> bool:
 
 
 def _limit(scope: Scope, settings: AppSettings) -> int:
+    """By the path alone: a method that it does not have is refused as such, and its body is not read."""
     path = scope["path"].rstrip("/")
-    if scope["method"] == "POST" and path in UPLOAD_PATHS:
+    if path in UPLOAD_PATHS:
         return settings.max_upload_bytes
     return settings.max_json_bytes if path in INPUT_PATHS else min(settings.max_json_bytes, _PLAIN_BYTES)

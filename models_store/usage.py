@@ -81,7 +81,7 @@ def of(session: Session, *, owner: str | None, limit: int, after: str | None = N
     """Usage by owner, by name, of those after ``after``; of one owner alone if given. And whether there are more."""
     kinds = {kind: _kinds(session, table, owner, after) for kind, table in _STORED.items()}
     active = select(JobRow.owner, func.count()).where(ACTIVE, *_among(JobRow.owner, owner, after))
-    jobs = dict(session.execute(active.group_by(JobRow.owner)).tuples().all())
+    jobs = {name: int(count) for name, count in session.execute(active.group_by(JobRow.owner))}
     names = sorted({*jobs, *(name for found in kinds.values() for name in found), *([owner] if owner else [])})
     rows = [
         Usage(name, **{kind: found.get(name, Kind()) for kind, found in kinds.items()}, active_jobs=jobs.get(name, 0))

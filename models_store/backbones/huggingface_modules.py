@@ -72,7 +72,7 @@ def load_config(folder: Path) -> Any:
         InvalidError: ``unsupported_backbone``, not one of transformers' own, or of an encoder with a decoder.
     """
     try:
-        config = AutoConfig.from_pretrained(folder, **LOCAL)
+        config = AutoConfig.from_pretrained(folder, **LOCAL)  # nosec B615 # a folder
     except LOAD_ERRORS as error:
         raise unsupported("transformers cannot load it") from error
     if config.is_encoder_decoder:
@@ -91,7 +91,7 @@ def load_module(folder: Path, config: Any, prepare: Callable[[Any], None]) -> nn
     logging: Any = transformers.utils.logging
     logging.disable_progress_bar()
     try:
-        module, told = AutoModel.from_pretrained(
+        module, told = AutoModel.from_pretrained(  # nosec B615 # a folder
             folder, config=config, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **LOCAL
         )
     except LOAD_ERRORS as error:

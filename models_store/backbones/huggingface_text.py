@@ -71,7 +71,7 @@ def _width(module: nn.Module, preprocessing: TextPreprocessing, draft: Architect
 
 def _preprocessing(folder: Path, module: Any, max_length: int | None) -> TextPreprocessing:
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(folder, **LOCAL)
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, **LOCAL)  # nosec B615 # a folder
     except LOAD_ERRORS as error:
         raise unsupported("transformers cannot load its tokenizer") from error
     if not tokenizer.is_fast:

@@ -2,7 +2,7 @@
 
 import json
 import os
-import pickle
+import pickle  # nosec B403 # for its error alone
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final

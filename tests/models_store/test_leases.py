@@ -3,12 +3,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from models_store import datasets, jobs, leases, registry
 from models_store.database.engine import Database, now
-from models_store.database.tables import DatasetRow, JobRow, Json, ModelRow
+from models_store.database.tables import DatasetRow, EventRow, JobRow, Json, ModelRow
 from models_store.errors import ConflictError, LeaseLostError
 from models_store.leases import Claim
 from tests.models_store.rows import FAILURE, claimed, job, new_dataset, queued_job, ready_dataset
@@ -268,3 +268,17 @@ def test_a_data_set_in_use_cannot_be_deleted(database: Database, tmp_path: Path)
     assert refusal.value.code == "dataset_in_use"
     jobs.cancel(database, job_id, owner="ann")
     datasets.delete(database, tmp_path, dataset, owner="ann")
+
+
+def test_the_time_of_a_job_is_that_of_all_its_attempts_and_not_of_the_queue(database: Database) -> None:
+    queued_job(database)
+    first = claimed(database)
+    leases.release(database, first)
+    second = claimed(database)
+    history = [(0.0, "queued"), (100.0, "running"), (130.0, "queued"), (530.0, "running")]
+    with database.write() as session:
+        session.execute(delete(EventRow))
+        begin = (session.scalar(select(now())) or 0.0) - 535.0
+        for at, status in history:
+            session.add(EventRow(job_id=second.job_id, type="status", data={"status": status}, created_at=begin + at))
+    assert leases.spent(database, second) == pytest.approx(30 + 5, abs=3)

@@ -1,0 +1,124 @@
+"""What schemathesis must know beyond the document: how files look, what to leave alone, which refusals are fair.
+
+Loaded by the process of schemathesis; see `running.py` for its environment.
+"""
+
+import os
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import schemathesis
+from schemathesis import Case, CheckContext, HookContext, Response
+from schemathesis.core.failures import Failure
+from schemathesis.openapi.checks import EnsureResourceAvailability
+from schemathesis.transport.serialization import Binary
+
+_FOLDER: Final = Path(os.environ["CONTRACT_FOLDER"])
+_LONGEST_WAIT: Final = int(os.environ["CONTRACT_LONGEST_WAIT"])
+_KEPT: Final = frozenset((_FOLDER / "kept.txt").read_text().split())
+_FILES: Final[Mapping[str, tuple[Binary, ...]]] = {
+    operation: tuple(Binary((_FOLDER / name).read_bytes()) for name in names)
+    for operation, names in {
+        "create_dataset": ("films.csv", "films.jsonl", "pictures.zip"),
+        "create_checkpoint": ("autoencoder.safetensors",),
+        "add_weights": ("efficientnet.safetensors",),
+        "predict": ("bee.png",),
+    }.items()
+}
+"""Operation → contents that its field ``file`` may have."""
+_UNREADABLE: Final = frozenset({"unreadable_weights", "unsafe_weights"})
+"""The file's content is what a schema cannot describe."""
+_NO_SUCH_WEIGHTS: Final = frozenset({"unknown_backbone", "unknown_weights"})
+"""The names that libraries have are thousands."""
+_NO_SUCH_JOB: Final = _NO_SUCH_WEIGHTS | {
+    "idempotency_mismatch",
+    "task_mismatch",
+    "lora_needs_text",
+    "submodule_unexpected",
+    "unknown_submodule",
+    "ambiguous_submodule",
+    "preprocessing_fixed",
+}
+"""Fields that are right one by one do not go together, or not with the data set or the checkpoint that they name."""
+UNSAYABLE: Final[Mapping[str, frozenset[str]]] = {
+    "create_dataset": frozenset({"idempotency_mismatch"}),
+    "create_checkpoint": _UNREADABLE | _NO_SUCH_WEIGHTS | {"checkpoint_mismatch", "architecture_expected"},
+    "add_weights": _UNREADABLE | _NO_SUCH_WEIGHTS | {"weights_mismatch", "not_mirrored"},
+    "remove_weights": _NO_SUCH_WEIGHTS,
+    "create_job": _NO_SUCH_JOB,
+    "retry_job": _NO_SUCH_JOB,
+    "preflight": _NO_SUCH_JOB,
+    "evaluate": frozenset({"task_mismatch", "unknown_labels"}),
+}
+"""Operation → codes with which it refuses requests that have the described form, for what no schema can say."""
+
+
+@schemathesis.hook
+def filter_case(context: HookContext, case: Case) -> bool:
+    """What every run needs is deleted by none."""
+    del context
+    return case.method != "DELETE" or not _KEPT & {str(value) for value in case.path_parameters.values()}
+
+
+@schemathesis.hook
+def map_body(context: HookContext, body: Any) -> Any:
+    """Some files are what they are called, since none that chance makes ever is."""
+    real = _FILES.get(_name(context.operation), ())
+    if isinstance(body, Binary):
+        return _real(body, real)
+    if not isinstance(body, dict) or "file" not in body:
+        return body
+    given = body["file"]
+    return {**body, "file": [_real(one, real) for one in given] if isinstance(given, list) else _real(given, real)}
+
+
+def _real(given: object, real: Sequence[Binary]) -> object:
+    """For three files out of four; which one, follows from what chance has made."""
+    if not real or not isinstance(given, Binary):
+        return given
+    choice = zlib.crc32(given.data) % (4 * len(real))
+    return real[choice % len(real)] if choice >= len(real) else given
+
+
+@schemathesis.hook
+def map_headers(context: HookContext, headers: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Nobody waits for longer than the run has time for."""
+    del context
+    if headers is None:  # the operation takes none
+        return None
+    return {name: _shortened(value) if name.lower() == "prefer" else value for name, value in headers.items()}
+
+
+def _shortened(prefer: object) -> object:
+    if not isinstance(prefer, str):
+        return prefer
+    return re.sub(r"(?<=wait=)\d+", lambda found: str(min(int(found[0]), _LONGEST_WAIT)), prefer)
+
+
+@schemathesis.hook
+def filter_failure(context: HookContext, failure: Failure, case: Case, response: Response) -> bool:
+    """A job's report is not the job: this 404 says that the job is there, and has none (yet)."""
+    del context
+    is_missing_report = response.status_code == 404 and response.json()["code"] == "report_not_found"
+    return not (
+        isinstance(failure, EnsureResourceAvailability)
+        and _name(case.operation) == "read_job_report"
+        and is_missing_report
+    )
+
+
+@schemathesis.check
+def refused_for_what_no_schema_says(ctx: CheckContext, response: Response, case: Case) -> None:
+    """A request of the described form is not called malformed; where it makes no sense, the code says so."""
+    del ctx
+    has_the_form = case.meta is not None and case.meta.generation.mode.is_positive
+    if has_the_form and response.status_code == 422:
+        code = response.json()["code"]
+        assert code in UNSAYABLE.get(_name(case.operation), ()), code
+
+
+def _name(operation: Any) -> str:
+    return str(operation.definition.raw["operationId"])
