@@ -7,11 +7,10 @@ from types import FrameType
 
 import uvicorn
 
-from app import logs
 from app.main import create_app
 from app.protocol import bounded
 from app.settings import AppSettings
-from models_store import processors
+from models_store import logs, processors
 from models_store.database.engine import Database
 from models_store.database.migrate import migrate
 

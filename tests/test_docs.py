@@ -92,10 +92,28 @@ def test_every_variable_that_the_source_names_is_documented_and_no_other() -> No
     assert {name for name, _ in _rows("settings.md")} == named | set(_defaults())
 
 
-@pytest.mark.parametrize(("page", "room"), [("faults.md", "chaos"), ("manual.md", "")])
+@pytest.mark.parametrize(("page", "room"), [("faults.md", "chaos"), ("manual.md", ""), ("threats.md", "")])
 def test_every_test_that_a_table_of_tests_names_is_there(page: str, room: str) -> None:
     named = set(re.findall(r"`(test_\w+)`", (_ROOT / "docs" / page).read_text("utf-8")))
     files = (_ROOT / "tests" / room).rglob("*.py")
     there = {name for file in files for name in re.findall(r"def (test_\w+)", file.read_text("utf-8"))}
     assert named
     assert named <= there
+
+
+@pytest.mark.parametrize("page", ["faults.md", "threats.md"])
+def test_no_row_of_a_table_of_tests_is_without_one(page: str) -> None:
+    lines = (_ROOT / "docs" / page).read_text("utf-8").splitlines()
+    rows = [
+        line for line in lines if line.startswith("| ") and not line.startswith(("| --- ", "| fault ", "| threat "))
+    ]
+    assert len(rows) > 20
+    assert [row for row in rows if not re.search(r"`test_\w+`", row)] == []
+
+
+def test_every_attack_is_named_in_the_table_of_threats() -> None:
+    """Else a row could lose the better half of its tests unseen."""
+    page = (_ROOT / "docs" / "threats.md").read_text("utf-8")
+    files = (_ROOT / "tests" / "hostile").glob("test_*.py")
+    there = {name for file in files for name in re.findall(r"^def (test_\w+)", file.read_text("utf-8"), re.MULTILINE)}
+    assert {name for name in there if f"`{name}`" not in page} == set()

@@ -11,7 +11,7 @@ from types import FrameType
 
 import structlog
 
-from models_store import processors, retention, workers
+from models_store import logs, processors, retention, workers
 from models_store.database.engine import Database
 from models_store.errors import UnavailableError
 from models_store.sweep import INTERVAL_SECONDS, sweep
@@ -35,6 +35,7 @@ def main() -> None:
 
     for sig in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sig, on_signal)
+    logs.configure()
     settings = WorkerSettings()
     _Launcher(settings).run(stop)
 

@@ -21,7 +21,8 @@ from models_store.keys import Caller
 
 router = APIRouter(prefix="/models", tags=["models"])
 _CHUNK: Final = 2**20
-_UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|]+')
+_UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069/\\:*?"<>|]+')
+"""In a file's name: what systems refuse, and marks that show a name's end in its midst."""
 
 
 class Format(StrEnum):

@@ -1,7 +1,8 @@
 """Items of all requests wait together, and go through an engine together.
 
 There is no fixed delay: whenever the engine is free it takes what waits, so that batches are as large as the load makes
-them. Requests take turns item by item, so that a small one is not held up by a large one; so do models.
+them. Requests take turns item by item, so that a small one is not held up by a large one; so do models. Owners come
+before both: a batch is shared evenly among those who wait, so that one with many requests holds up nobody with few.
 """
 
 import threading
@@ -47,8 +48,8 @@ class Runs(Protocol):
 class Ticket:
     """Some items of one request: their place in the queue, and then what the model makes of them, in order."""
 
-    def __init__(self, runs: Runs, items: "Sequence[Prepared]", deadline: float) -> None:
-        self.runs, self.items, self.deadline = runs, items, deadline
+    def __init__(self, runs: Runs, items: "Sequence[Prepared]", deadline: float, owner: str = "") -> None:
+        self.runs, self.items, self.deadline, self.owner = runs, items, deadline, owner
         self.waiting = deque(sorted(range(len(items)), key=lambda place: runs.length(items[place])))
         self._judged: list[Judged | None] = [None] * len(items)
         self._missing = len(items)
@@ -84,9 +85,13 @@ class _Group:
 
     tickets: OrderedDict[int, Ticket] = field(default_factory=OrderedDict)
 
-    def chosen(self) -> list[tuple[Ticket, int]]:
-        """The items of the next batch; their requests go to the end of the turn."""
-        first, *others = self._candidates()
+    def has(self, owner: str) -> bool:
+        """Whether items of this owner wait here."""
+        return any(ticket.owner == owner for ticket in self.tickets.values())
+
+    def chosen(self, owner: str) -> list[tuple[Ticket, int]]:
+        """The items of the next batch, of which the first is this owner's; their requests go to the end of the turn."""
+        first, *others = self._candidates(owner)
         lengths = [_length(first)]
         batch = [first]
         for entry in sorted(others, key=lambda other: abs(_length(other) - lengths[0])):
@@ -100,12 +105,19 @@ class _Group:
             self.tickets.move_to_end(id(one))
         return batch
 
-    def _candidates(self) -> list[tuple[Ticket, int]]:
-        """One of each request, then a second of each, and so on."""
+    def _candidates(self, owner: str) -> list[tuple[Ticket, int]]:
+        """Of each owner as many as of the one with fewest: one of each request, then a second of each, and so on."""
+        owners = dict.fromkeys([owner, *(ticket.owner for ticket in self.tickets.values())])
+        lines = [self._line(one) for one in owners]
+        share = min(len(line) for line in lines)
+        return [entry for layer in zip(*(line[:share] for line in lines), strict=True) for entry in layer][:_LOOK_AHEAD]
+
+    def _line(self, owner: str) -> list[tuple[Ticket, int]]:
         found: list[tuple[Ticket, int]] = []
+        mine = [ticket for ticket in self.tickets.values() if ticket.owner == owner]
         turn = 0
         while len(found) < _LOOK_AHEAD:
-            layer = [(one, one.waiting[turn]) for one in self.tickets.values() if len(one.waiting) > turn]
+            layer = [(one, one.waiting[turn]) for one in mine if len(one.waiting) > turn]
             if not layer:
                 break
             found += layer
@@ -136,6 +148,8 @@ class Batcher:
     def __init__(self) -> None:
         self._change = threading.Condition()
         self._groups: OrderedDict[Hashable, _Group] = OrderedDict()
+        self._served: OrderedDict[str, None] = OrderedDict()
+        """Owners who wait, or did at the last batch, by when a batch began with an item of theirs; the last is last."""
         self._stopping = False
         self._thread = threading.Thread(target=self._work, name="batches", daemon=True)
         self._thread.start()
@@ -146,13 +160,13 @@ class Batcher:
         with self._change:
             return sum(bool(ticket.waiting) for ticket in self._tickets())
 
-    def submit(self, runs: Runs, items: "Sequence[Prepared]", deadline: float) -> Ticket:
+    def submit(self, runs: Runs, items: "Sequence[Prepared]", deadline: float, owner: str = "") -> Ticket:
         """Take a place. ``deadline`` is a time of ``time.monotonic()``, after which nobody needs it any more.
 
         Raises:
             UnavailableError: ``stopping``.
         """
-        ticket = Ticket(runs, items, deadline)
+        ticket = Ticket(runs, items, deadline, owner)
         with self._change:
             if self._stopping:
                 raise stopping()
@@ -205,11 +219,22 @@ class Batcher:
         with self._change:
             while not self._stopping:
                 self._tidy()
-                for key, group in self._groups.items():
-                    self._groups.move_to_end(key)
-                    return group.chosen()
+                if self._groups:
+                    return self._chosen()
                 self._change.wait()
             return []
+
+    def _chosen(self) -> list[tuple[Ticket, int]]:
+        """A batch that begins with an item of who was not served for longest, from the group whose turn it is then."""
+        waiting = {ticket.owner for ticket in self._tickets()}
+        self._served = OrderedDict.fromkeys(
+            [*(waiting - self._served.keys()), *(owner for owner in self._served if owner in waiting)]
+        )
+        owner = next(iter(self._served))
+        self._served.move_to_end(owner)
+        key = next(key for key, group in self._groups.items() if group.has(owner))
+        self._groups.move_to_end(key)
+        return self._groups[key].chosen(owner)
 
     def _tidy(self) -> None:
         """Drop what is done, what nobody waits for, and what comes too late."""

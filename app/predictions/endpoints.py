@@ -42,9 +42,9 @@ _IN_ADDRESS: Final = forms.parameters(PredictForm, "For a raw image body; other 
 )
 async def predict(request: Request, services: ServicesDep, caller: CallerDep) -> Response:
     """Classify texts or images. A bad input fails alone: its prediction is an `error`, the answer is still 200."""
-    with services.pool.place():
+    with services.pool.place(caller.owner):
         asked = await inputs.read(request, services.settings.max_prediction_inputs)
-        leaving = Leaving()
+        leaving = Leaving(caller.owner)
         watch = asyncio.create_task(_watch(request, leaving))
         try:
             model, predictions = await to_thread.run_sync(

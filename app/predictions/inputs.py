@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from app.errors import validated
+from app.predictions import bodies
 from app.predictions.schemas import MAX_INPUT_CHARACTERS, Parameters, PredictAddress, PredictForm, PredictRequest
 from models_store.errors import InvalidError, TooLargeError
 
@@ -44,7 +45,9 @@ async def read(request: Request, max_inputs: int) -> Asked:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     validated(PredictAddress, dict(request.query_params), "query")
     if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
-        return _from_json(_parsed(await request.body()), max_inputs)
+        body = await request.body()
+        await bodies.check(body, max_inputs)
+        return _from_json(_parsed(body), max_inputs)
     if kind == "multipart/form-data":
         return await _from_form(request, max_inputs)
     if kind.startswith("image/"):
@@ -101,13 +104,15 @@ def _small(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _from_json(body: Any, max_inputs: int) -> Asked:
     wanted = validated(PredictRequest, body, "body")
-    inputs = wanted.inputs if isinstance(wanted.inputs, list) else [wanted.inputs]
+    inputs = _counted(
+        wanted.inputs if isinstance(wanted.inputs, list) else [wanted.inputs], ("body", "inputs"), max_inputs
+    )
     for place, value in enumerate(inputs):
         if not isinstance(value, str):
             raise _wrong(("body", "inputs", place), "Input should be a valid string")
         if len(value) > MAX_INPUT_CHARACTERS:
             raise _wrong(("body", "inputs", place), f"String should have at most {MAX_INPUT_CHARACTERS} characters")
-    return Asked(wanted.model, _counted(inputs, ("body", "inputs"), max_inputs), wanted.parameters)
+    return Asked(wanted.model, inputs, wanted.parameters)
 
 
 async def _from_form(request: Request, max_inputs: int) -> Asked:

@@ -2,16 +2,14 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
-from contextlib import contextmanager
-from typing import Final, Generic, Protocol, TypeVar
+from contextlib import AbstractContextManager
+from typing import Generic, Protocol, TypeVar
 
 from anyio import CapacityLimiter
 
-from models_store.errors import UnavailableError
-
-_OVERLOADED: Final = "Too many predictions wait already. Send it again after the time in Retry-After."
+from app.predictions.fairness import Places
 
 
 class Sized(Protocol):
@@ -48,23 +46,17 @@ class ModelPool(Generic[M]):
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._models: OrderedDict[str, Future[M]] = OrderedDict()
-        self._places = threading.BoundedSemaphore(max_waiting)
+        self._places = Places(max_waiting)
         self.threads = CapacityLimiter(max_waiting)
         """Who waits here waits in a thread; not in one of those that answer everything else."""
 
-    @contextmanager
-    def place(self) -> Iterator[None]:
+    def place(self, owner: str = "") -> AbstractContextManager[None]:
         """One of the waiting places, for as long as the block lasts.
 
         Raises:
-            UnavailableError: ``overloaded``, all are taken.
+            UnavailableError: ``overloaded``, all are taken, or those of this owner.
         """
-        if not self._places.acquire(blocking=False):
-            raise UnavailableError("overloaded", _OVERLOADED)
-        try:
-            yield
-        finally:
-            self._places.release()
+        return self._places.of(owner)
 
     def get(self, model_id: str) -> M:
         """The model, loaded if need be.

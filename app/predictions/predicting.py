@@ -5,10 +5,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from app.predictions.batching import MAX_BATCH, Batcher, Ticket, stopping
+from app.predictions.fairness import Turns
 from models_store import processors
 from models_store.errors import FinetunedError
 
@@ -21,9 +21,14 @@ _AHEAD: Final = 2
 
 
 class Leaving:
-    """Whether the client of a request is gone; then nothing more is computed for it. Threads may share it."""
+    """Whether the client of a request is gone; then nothing more is computed for it. Threads may share it.
 
-    def __init__(self) -> None:
+    Args:
+        owner: whose request it is; those of one owner share what there is for each.
+    """
+
+    def __init__(self, owner: str = "") -> None:
+        self.owner = owner
         self._lock = threading.Lock()
         self._left = False
         self._actions: list[Callable[[], None]] = []
@@ -69,7 +74,7 @@ class Predicting:
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._cores = processors.usable()
-        self._turn = threading.BoundedSemaphore(self._cores)
+        self._turns = Turns(self._cores)
         self._threads = ThreadPoolExecutor(self._cores, thread_name_prefix="prepare")
         self._batcher = Batcher()
 
@@ -112,8 +117,8 @@ class Predicting:
         try:
             for start in range(0, len(contents), MAX_BATCH):
                 leaving.check()
-                prepared = self._prepare(model, contents[start : start + MAX_BATCH])
-                waiting.append((prepared, self._submit(model, prepared)))
+                prepared = self._prepare(leaving.owner, model, contents[start : start + MAX_BATCH])
+                waiting.append((prepared, self._submit(leaving.owner, model, prepared)))
                 leaving.check()
                 if len(waiting) == _AHEAD:
                     answer()
@@ -128,20 +133,31 @@ class Predicting:
         self._batcher.stop()
         self._threads.shutdown(wait=False)
 
-    def _submit(self, model: "Predictor", prepared: "list[Prepared | FinetunedError]") -> Ticket | None:
+    def _submit(self, owner: str, model: "Predictor", prepared: "list[Prepared | FinetunedError]") -> Ticket | None:
         good = [item for item in prepared if not isinstance(item, FinetunedError)]
-        return self._batcher.submit(model, good, time.monotonic() + self._timeout) if good else None
+        if not good:
+            return None
+        return self._batcher.submit(model, good, time.monotonic() + self._timeout, owner)
 
-    def _prepare(self, model: "Predictor", contents: Sequence[bytes]) -> "list[Prepared | FinetunedError]":
-        """No more at once than there are cores: who computes would only wait for its own preparations."""
-        if len(contents) == 1:
-            with self._turn:
-                return model.prepare(contents)
+    def _prepare(self, owner: str, model: "Predictor", contents: Sequence[bytes]) -> "list[Prepared | FinetunedError]":
+        """No more at once of one owner than there are cores: who computes would only wait for its own preparations.
+
+        What the other threads have not begun when this one comes to it, it does itself, and so waits for nobody else's.
+        """
+
+        def turn(share: Sequence[bytes]) -> "list[Prepared | FinetunedError]":
+            with self._turns.of(owner):
+                return model.prepare(share)
+
+        first, *others = _shares(contents, self._cores)
         try:
-            shares = self._threads.map(model.prepare, _shares(contents, self._cores))
+            coming = [(share, self._threads.submit(turn, share)) for share in others]
         except RuntimeError as error:  # the threads take nothing more
             raise stopping() from error
-        return list(chain.from_iterable(shares))
+        prepared = turn(first)
+        for share, one in coming:
+            prepared += turn(share) if one.cancel() else one.result()
+        return prepared
 
 
 def _shares(contents: Sequence[bytes], count: int) -> Iterator[Sequence[bytes]]:

@@ -3,12 +3,12 @@
 import struct
 import zlib
 from dataclasses import dataclass
-from io import BytesIO
 
 import numpy
 from PIL import ExifTags, Image
 
 from models_store.errors import InvalidError
+from models_store.preprocessing.screening import Reads, screen
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 50_000_000
@@ -63,8 +63,11 @@ def open_image(content: bytes, *, max_pixels: int = MAX_PIXELS) -> DecodedImage:
         InvalidError: ``unreadable_image``, or ``image_too_large`` when the header declares more than ``max_pixels``.
     """
     try:
-        with Image.open(BytesIO(content), formats=FORMATS) as opened:
+        screen(content, max_pixels=max_pixels)
+        file = Reads(content)
+        with Image.open(file, formats=FORMATS) as opened:
             _check_size(opened, max_pixels)
+            file.opened()
             return _decode(opened)
     except Image.DecompressionBombError as error:
         raise _too_large(max_pixels) from error

@@ -1,8 +1,8 @@
 """The real processes, each of which a test can start, kill and find: broker, API, worker and their children."""
 
 import contextlib
+import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -149,12 +149,17 @@ class Service:
         """Wait for a process that has imported what a training needs, and has no job yet."""
 
         def ready() -> psutil.Process | None:
-            said = re.findall(r"standby_ready +pid=(\d+)", (self.folder / "worker.log").read_text(errors="replace"))
+            said = [line["pid"] for line in self.log("worker") if line["event"] == "standby_ready"]
             idle = [one for one in self.children("worker.standby") if _name(one) == "finetuned-idle"]
-            return next((one for one in idle if str(one.pid) in said), None)
+            return next((one for one in idle if one.pid in said), None)
 
         standby: psutil.Process = until(ready, seconds, "a standby is ready")
         return standby
+
+    def log(self, part: str) -> list[dict[str, Any]]:
+        """What a part has logged: the lines that are records."""
+        lines = (self.folder / f"{part}.log").read_text(errors="replace").splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
 
     def stop(self) -> None:
         """End everything that was started here."""

@@ -44,21 +44,21 @@ class Belongings:
         return (self.dataset, self.job, self.model, self.checkpoint, self.key, NAME)
 
 
-def acquired(service: Service, ann: Tenant) -> Belongings:
+def acquired(service: Service, ann: Tenant, name: str = NAME, content: bytes | None = None) -> Belongings:
     """Upload, train, promote."""
-    dataset = ann.imported("pictures.zip", sets.picture_zip(6), name=NAME)
+    dataset = ann.imported("pictures.zip", sets.picture_zip(6) if content is None else content, name=name)
     assert dataset["status"] == "ready", dataset
     item = ann.client.get(f"/datasets/{dataset['id']}/items").json()["data"][0]["id"]
-    job = _trained(ann, str(dataset["id"]))
+    job = _trained(ann, str(dataset["id"]), name)
     promoted = ann.client.put(f"/models/{job['model']}/aliases/production")
     assert promoted.status_code == 200, promoted.text
     key = service.client.post("/keys", json={"owner": ann.owner, "role": "user"}).json()["id"]
-    return Belongings(str(dataset["id"]), item, str(job["id"]), str(job["model"]), _checkpoint(ann), key)
+    return Belongings(str(dataset["id"]), item, str(job["id"]), str(job["model"]), _checkpoint(ann, name), key)
 
 
-def _trained(ann: Tenant, dataset: str) -> dict[str, Any]:
+def _trained(ann: Tenant, dataset: str, name: str) -> dict[str, Any]:
     training = {"max_epochs": 1, "batch_size": 4}
-    body = {"dataset": dataset, "backbone": BACKBONE, "weights": None, "strategy": "freeze", "name": NAME}
+    body = {"dataset": dataset, "backbone": BACKBONE, "weights": None, "strategy": "freeze", "name": name}
     answer = ann.client.post("/jobs", json={**body, "training": training})
     assert answer.status_code == 202, answer.text
     job = ann.ended(f"/jobs/{answer.json()['id']}", "succeeded", "failed")
@@ -66,9 +66,9 @@ def _trained(ann: Tenant, dataset: str) -> dict[str, Any]:
     return job
 
 
-def _checkpoint(ann: Tenant) -> str:
+def _checkpoint(ann: Tenant, name: str) -> str:
     content = save(dict(squeezenet1_1(weights=None).state_dict()))
-    fields = {"name": NAME, "architecture": BACKBONE}
+    fields = {"name": name, "architecture": BACKBONE}
     answer = ann.client.post("/checkpoints", files={"file": ("net.safetensors", content)}, data=fields)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])

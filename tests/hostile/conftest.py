@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tests.e2e.service import KEY, Service
@@ -71,3 +72,8 @@ def wire(service: Service) -> Wire:
 def uploads(service: Service) -> set[Path]:
     """Files that were received, or are just being."""
     return set((service.data_dir / "uploads").iterdir())
+
+
+def memory(service: Service) -> int:
+    """Bytes that the API's process holds."""
+    return int(psutil.Process(service.pid("api")).memory_info().rss)

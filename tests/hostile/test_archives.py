@@ -157,15 +157,3 @@ def test_a_hundred_thousand_empty_files_are_bad_items_and_no_more(ann: Tenant) -
     dataset = ann.imported("empty.zip", forms.empties(20_000))
     assert dataset["status"] == "failed"
     assert _codes(dataset) <= {"unreadable_image", "empty_file", "not_an_image"}
-
-
-def test_a_disguised_image_and_one_with_too_many_pixels_are_bad_items(ann: Tenant) -> None:
-    """60000 x 60000 pixels in some kilobytes; the forms of images are tried elsewhere."""
-    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-    png = (
-        b"\x89PNG\r\n\x1a\n" + forms.png_chunk(b"IHDR", header) + forms.png_chunk(b"IDAT", forms.packed_zeros(9 * _MIB))
-    )
-    fits = b"SIMPLE  =                    T" + bytes(2850)
-    dataset = ann.imported("p.zip", forms.archive([*_good(), ("red/bomb.png", png), ("red/fits.jpg", fits)]))
-    assert dataset["status"] == "ready", dataset["error"]
-    assert _codes(dataset) >= {"image_too_large", "unreadable_image"}

@@ -4,11 +4,10 @@ import gzip
 import socket
 import time
 
-import psutil
 import pytest
 
 from tests.e2e.service import KEY, Service, until
-from tests.hostile.conftest import LIMITS, uploads
+from tests.hostile.conftest import LIMITS, memory, uploads
 from tests.hostile.wire import Wire, answers, chunk, flood, received
 
 _MIB = 1 << 20
@@ -16,11 +15,6 @@ _FORM = "Content-Type: multipart/form-data; boundary=b"
 _PART = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
 _SOCKETS_BUFFER = 16 * _MIB
 """The kernels of both sides may hold this much that nobody has read."""
-
-
-def _memory(service: Service) -> int:
-    """Bytes that the API's process holds."""
-    return int(psutil.Process(service.pid("api")).memory_info().rss)
 
 
 @pytest.mark.parametrize("path", ["/datasets", "/weights", "/checkpoints", "/predict", "/jobs", "/nowhere"])
@@ -35,7 +29,7 @@ def test_an_endless_body_without_a_key_is_refused_unread(path: str, wire: Wire) 
 
 @pytest.mark.parametrize("path", ["/datasets", "/weights", "/checkpoints", "/predict", "/jobs"])
 def test_an_endless_body_with_a_key_is_cut_off_while_it_comes(path: str, wire: Wire, service: Service) -> None:
-    before, left = _memory(service), uploads(service)
+    before, left = memory(service), uploads(service)
     with wire.connected() as connection:
         kind = "Content-Type: application/json" if path == "/jobs" else _FORM
         connection.sendall(wire.post(path, kind) + chunk(_PART))
@@ -43,7 +37,7 @@ def test_an_endless_body_with_a_key_is_cut_off_while_it_comes(path: str, wire: W
         first = answers(received(connection))[0]
     assert (first.status, first.code) == (413, "body_too_large")
     assert sent < 150 * _MIB
-    assert _memory(service) - before < 100 * _MIB
+    assert memory(service) - before < 100 * _MIB
     assert not uploads(service) - left
 
 
@@ -110,11 +104,11 @@ def test_pipelined_requests_are_answered_in_their_order_each_with_its_own_key(wi
 
 
 def test_ten_thousand_pipelined_requests_harm_nobody(wire: Wire, service: Service) -> None:
-    before = _memory(service)
+    before = memory(service)
     with wire.connected() as connection:
         flood(connection, b"GET /jobs HTTP/1.1\r\n\r\n" * 1000, 200_000)
         assert service.client.get("/healthz").status_code == 200
-    assert _memory(service) - before < 100 * _MIB
+    assert memory(service) - before < 100 * _MIB
 
 
 @pytest.mark.parametrize(
@@ -137,13 +131,13 @@ def test_ten_thousand_pipelined_requests_harm_nobody(wire: Wire, service: Servic
     ],
 )
 def test_a_head_without_end_is_cut_off(start: bytes, piece: bytes, wire: Wire, service: Service) -> None:
-    before = _memory(service)
+    before = memory(service)
     with wire.connected() as connection:
         connection.sendall(start)
         sent = flood(connection, piece, 100 * _MIB)
         received(connection)
     assert sent < 50 * _MIB
-    assert _memory(service) - before < _SOCKETS_BUFFER + 50 * _MIB
+    assert memory(service) - before < _SOCKETS_BUFFER + 50 * _MIB
     assert service.client.get("/healthz", timeout=5).status_code == 200
 
 
@@ -222,10 +216,10 @@ def test_a_body_that_drips_is_given_up(wire: Wire) -> None:
 def test_a_gzipped_body_is_not_unpacked(service: Service) -> None:
     bomb = gzip.compress(b"[" * 50 * _MIB)
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
-    before = _memory(service)
+    before = memory(service)
     answer = service.client.post("/jobs", content=bomb, headers=headers)
     assert answer.status_code in {400, 415, 422}
-    assert _memory(service) - before < 30 * _MIB
+    assert memory(service) - before < 30 * _MIB
 
 
 @pytest.mark.parametrize("method", ["TRACE", "TRACK", "CONNECT", "PATCH", "PROPFIND", "OPTIONS", "PRI"])

@@ -1,24 +1,33 @@
 """The import of a data set as a durable job: check the upload, publish the item set, mark the row."""
 
 from dataclasses import replace
+from typing import Final
 
 from sqlalchemy.orm import Session
 
 from models_store import datasets, leases, usage
 from models_store.database.tables import DatasetRow, Json
 from models_store.errors import ConflictError
+from models_store.quarantine.confinement import confine
 from worker.attempt import Attempt
 from worker.importing.importer import ImportOptions, import_upload
 from worker.importing.limits import ImportLimits
 from worker.importing.problems import ImportFailedError, Problem
 
+_MEMORY: Final = 8 * 2**30
+"""Bytes of address space: some pictures of the largest size at once, and what is kept of a million items."""
+_BESIDE: Final = 2**30
+"""Bytes by which the largest file that is written, the items' or the database's, may pass the items'."""
+
 
 def run(attempt: Attempt) -> None:
-    """Import the upload that the data set's row names.
+    """Import the upload that the data set's row names. This process can do little else from then on.
 
     Raises:
         FinetunedError: the set cannot be used; its problems are stored with it.
     """
+    elsewhere = attempt.database.engine.dialect.name != "sqlite"
+    confine(more_memory=_MEMORY, file_size=ImportLimits().total_bytes + _BESIDE, network=elsewhere)
     with attempt.database.read() as session:
         dataset = datasets.get(session, attempt.row().dataset_id, owner=None)
     upload = attempt.settings.uploads_dir / (dataset.upload or "")

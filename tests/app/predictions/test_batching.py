@@ -195,3 +195,30 @@ def test_a_batcher_that_stops_refuses_what_waits_and_what_comes() -> None:
     with pytest.raises(UnavailableError) as told:
         waiting.judged()
     assert (refused, told.value.code, values(held)) == (["stopping"], "stopping", [0])
+
+
+def test_a_batch_is_shared_evenly_by_the_owners_who_wait(batcher: Batcher) -> None:
+    engine = Doubles()
+    held = hold(batcher, engine)
+    flood = [batcher.submit(engine, [item(100 + n)], FAR, "mallory") for n in range(3 * MAX_BATCH)]
+    few = [batcher.submit(engine, [item(n)], FAR, "ann") for n in (1, 2)]
+    engine.gate.set()
+    assert [values(ticket) for ticket in few] == [[2], [4]]
+    assert all(values(ticket) for ticket in [held, *flood])
+    assert sorted(engine.batches[1]) == [1, 2, 100, 101]
+    assert len(engine.batches[2]) == MAX_BATCH
+
+
+def test_owners_take_turns_before_models_do(batcher: Batcher) -> None:
+    order: list[list[float]] = []
+    engines = [Doubles(str(n), order) for n in range(5)]
+    held = hold(batcher, engines[0])
+    flood = [batcher.submit(one, [item(100 + n)], FAR, "mallory") for n, one in enumerate(engines) for _ in range(20)]
+    own = Doubles("own", order)
+    first = batcher.submit(own, [item(1) for _ in range(3 * MAX_BATCH)], FAR, "ann")
+    engines[0].gate.set()
+    assert len(values(first)) == 3 * MAX_BATCH
+    assert values(held) == [0]
+    whose = ["ann" if batch[0] == 1 else "mallory" for batch in order[1:]]
+    assert whose[:6].count("ann") == 3
+    assert all(values(ticket) for ticket in flood)

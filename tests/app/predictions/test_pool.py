@@ -126,7 +126,7 @@ def test_a_dropped_model_is_loaded_again(pool: "ModelPool[Echo]", shelf: Shelf) 
 
 def test_places_are_bounded_and_given_back(pool: "ModelPool[Echo]") -> None:
     def fill(left: int) -> None:
-        with pool.place():
+        with pool.place(f"owner {left}"):
             if left > 1:
                 fill(left - 1)
 

@@ -67,12 +67,12 @@ def test_a_tensor_that_unfolds_to_far_more_than_the_file_is_refused(tmp_path: Pa
     assert refusal(source).code == "unreadable_weights"
 
 
-def confined(work: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+def confined(work: str, tmp_path: Path, more: str = "") -> subprocess.CompletedProcess[str]:
     """Run a line of Python in a process that was confined as the one that reads is."""
     script = f"""
 import os, socket, sys
 from models_store.quarantine.confinement import confine
-confine(more_memory=200 << 20, file_size=1000, cpu_seconds=2)
+confine(more_memory=200 << 20, file_size=1000, cpu_seconds=2{more})
 {work}
 """
     command = [sys.executable, "-c", script, str(tmp_path)]
@@ -106,6 +106,11 @@ def test_a_confined_process_has_no_network_no_programs_and_little_memory(
     done = confined(work, tmp_path)
     assert done.returncode == 1
     assert said in done.stderr
+
+
+def test_one_that_needs_a_database_elsewhere_has_the_network_and_no_programs(tmp_path: Path) -> None:
+    assert confined("socket.socket()", tmp_path, ", network=True").returncode == 0
+    assert "PermissionError" in confined("os.execv('/bin/true', ['true'])", tmp_path, ", network=True").stderr
 
 
 def test_a_confined_process_writes_no_large_files(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 SCRIPT = """
 import logging
 import structlog
-from app import logs
+from models_store import logs
 
 logs.configure()
 structlog.get_logger().info("named", name='a\\n{"level": "error", "event": "forged"}\\x1b[2J')

@@ -1,0 +1,51 @@
+"""Large JSON bodies are looked over before they are parsed: a few bytes become an object each, and none is wanted."""
+
+import re
+from typing import Final
+
+from anyio import to_thread
+
+from models_store.errors import TooLargeError
+
+_SMALL: Final = 2**18
+"""Bytes: what these may become is little."""
+_BESIDE: Final = 1_000
+"""Values around the inputs."""
+_STRINGS_REST: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)  # possessive: never more than one pass
+
+
+async def check(body: bytes, max_inputs: int) -> None:
+    """Refuse a body that holds far more values than inputs are allowed, in a thread: others are answered meanwhile.
+
+    Raises:
+        TooLargeError: ``too_many_inputs``.
+    """
+    if len(body) > _SMALL:
+        most = 2 * max_inputs + _BESIDE
+        if await to_thread.run_sync(values, body, most) > most:
+            raise TooLargeError(
+                "too_many_inputs", f"There are more than {max_inputs} inputs. Send fewer in one request."
+            )
+
+
+def values(body: bytes, most: int) -> int:
+    """About how many values a JSON text holds: strings, and commas and brackets outside of them. Stops at ``most``."""
+    found = place = 0
+    while found <= most:
+        quote = body.find(b'"', place)
+        end = len(body) if quote < 0 else quote
+        found += sum(body.count(sign, place, end) for sign in (b",", b"[", b"{"))
+        place = _behind(body, quote + 1) if quote >= 0 else -1
+        if place < 0:
+            break
+        found += 1
+    return found
+
+
+def _behind(body: bytes, start: int) -> int:
+    """Where the string that begins here has ended; -1 where it does not."""
+    end = body.find(b'"', start)
+    if end < 0 or body.find(b"\\", start, end) < 0:  # no escapes: so are images
+        return end + 1 if end >= 0 else -1
+    rest = _STRINGS_REST.match(body, start)
+    return rest.end() if rest else -1
