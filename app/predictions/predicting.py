@@ -1,4 +1,4 @@
-"""From the bytes of a request's items to its predictions: prepared on every core, batched with those of others."""
+"""From a request's items to what the model makes of them: prepared on every core, batched with those of others."""
 
 import threading
 import time
@@ -6,16 +6,16 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from app.predictions.batching import MAX_BATCH, Batcher, Ticket, stopping
 from models_store import processors
 from models_store.errors import FinetunedError
 
 if TYPE_CHECKING:  # torch takes seconds to import; see app.pretrained
-    from app.pretrained import Predictor, Prepared
+    from app.pretrained import Predictor, Prepared, Result
 
-Prediction = dict[str, Any]
+T = TypeVar("T")
 _AHEAD: Final = 2
 """Parts of one request that are prepared before its first is answered: an image takes half a megabyte then."""
 
@@ -78,16 +78,20 @@ class Predicting:
         """Requests of which items wait for an engine."""
         return self._batcher.waiting
 
-    def predict(
+    def judge(
         self,
         model: "Predictor",
-        contents: Sequence[bytes],
-        *,
-        top_k: int,
-        with_logits: bool,
+        items: Sequence[T],
+        prepare: "Callable[[Sequence[T]], list[Prepared | FinetunedError]]",
         leaving: Leaving | None = None,
-    ) -> list[Prediction]:
-        """One prediction an item, in order.
+    ) -> "list[Result]":
+        """One result an item, in order.
+
+        Args:
+            model: whose engine and head answer.
+            items: as ``prepare`` takes them.
+            prepare: one of the model's own ways from items to tensors.
+            leaving: tells when nobody waits any more.
 
         Raises:
             UnavailableError: ``prediction_timeout`` or ``stopping``.
@@ -95,13 +99,13 @@ class Predicting:
         """
         leaving = leaving or Leaving()
         waiting: deque[tuple[list[Prepared | FinetunedError], Ticket | None]] = deque()
-        answers: list[Prediction] = []
+        results: list[Result] = []
 
-        def answer() -> None:
+        def collect() -> None:
             prepared, ticket = waiting[0]
             judged = ticket.judged() if ticket else []
             waiting.popleft()
-            answers.extend(model.answers(judged, prepared, top_k=top_k, with_logits=with_logits))
+            results.extend(model.results(judged, prepared))
 
         def cancel() -> None:
             for _, ticket in [*waiting]:
@@ -110,18 +114,18 @@ class Predicting:
 
         leaving.then(cancel)
         try:
-            for start in range(0, len(contents), MAX_BATCH):
+            for start in range(0, len(items), MAX_BATCH):
                 leaving.check()
-                prepared = self._prepare(model, contents[start : start + MAX_BATCH])
+                prepared = self._prepare(prepare, items[start : start + MAX_BATCH])
                 waiting.append((prepared, self._submit(model, prepared)))
                 leaving.check()
                 if len(waiting) == _AHEAD:
-                    answer()
+                    collect()
             while waiting:
-                answer()
+                collect()
         finally:
             cancel()  # where one part has failed nobody waits for the others
-        return answers
+        return results
 
     def stop(self) -> None:
         """Refuse what comes and what waits."""
@@ -132,18 +136,20 @@ class Predicting:
         good = [item for item in prepared if not isinstance(item, FinetunedError)]
         return self._batcher.submit(model, good, time.monotonic() + self._timeout) if good else None
 
-    def _prepare(self, model: "Predictor", contents: Sequence[bytes]) -> "list[Prepared | FinetunedError]":
+    def _prepare(
+        self, prepare: "Callable[[Sequence[T]], list[Prepared | FinetunedError]]", items: Sequence[T]
+    ) -> "list[Prepared | FinetunedError]":
         """No more at once than there are cores: who computes would only wait for its own preparations."""
-        if len(contents) == 1:
+        if len(items) == 1:
             with self._turn:
-                return model.prepare(contents)
+                return prepare(items)
         try:
-            shares = self._threads.map(model.prepare, _shares(contents, self._cores))
+            shares = self._threads.map(prepare, _shares(items, self._cores))
         except RuntimeError as error:  # the threads take nothing more
             raise stopping() from error
         return list(chain.from_iterable(shares))
 
 
-def _shares(contents: Sequence[bytes], count: int) -> Iterator[Sequence[bytes]]:
-    size = -(-len(contents) // count)
-    return (contents[start : start + size] for start in range(0, len(contents), size))
+def _shares(items: Sequence[T], count: int) -> Iterator[Sequence[T]]:
+    size = -(-len(items) // count)
+    return (items[start : start + size] for start in range(0, len(items), size))
