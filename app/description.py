@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from app import errors
-from app.huggingface.schemas import InferenceParameters
+from app.huggingface.schemas import InferenceRequest
 from app.links import LINKS
 from app.openinference.requests import HEAD_LENGTH
 from app.openinference.schemas import InferRequest
@@ -21,7 +21,7 @@ _ABOUT: Final = (
     "Every error is `application/problem+json` with a stable `code`; every answer carries `X-Request-ID`. "
     "A method that an address does not have gives 405 with `Allow`."
 )
-_BESIDES: Final[tuple[type[BaseModel], ...]] = (errors.Problem, Parameters, InferRequest, InferenceParameters)
+_BESIDES: Final[tuple[type[BaseModel], ...]] = (errors.Problem, Parameters, InferRequest, InferenceRequest)
 """Models that are read by hand."""
 _LOCATED: Final = frozenset({"create_dataset", "create_job", "retry_job", "evaluate", "create_checkpoint"})
 _INFERRING: Final = frozenset({"infer", "infer_version"})

@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 from pydantic import SecretStr
 
+from app import reference
 from app.settings import AppSettings
 from models_store.settings import StoreSettings
 from worker.settings import WorkerSettings
@@ -90,6 +91,10 @@ def test_every_setting_is_documented_with_its_default() -> None:
 def test_every_variable_that_the_source_names_is_documented_and_no_other() -> None:
     named = {name for file in _SOURCES for name in _SETTING.findall(file.read_text("utf-8"))}
     assert {name for name, _ in _rows("settings.md")} == named | set(_defaults())
+
+
+def test_the_reference_is_that_of_the_service() -> None:
+    assert (_ROOT / "docs" / "api.md").read_text("utf-8") == reference.current()
 
 
 @pytest.mark.parametrize(("page", "room"), [("faults.md", "chaos"), ("manual.md", "")])

@@ -17,9 +17,8 @@ router = APIRouter(prefix="/hf/models", tags=["hugging face"])
 
 
 def _body() -> dict[str, Any]:
-    schema = InferenceRequest.model_json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs", None)
     raw = {"schema": {"type": "string", "format": "binary"}}
+    schema = {"$ref": f"#/components/schemas/{InferenceRequest.__name__}"}
     content = {"application/json": {"schema": schema}, "image/*": raw, "application/octet-stream": raw}
     return {"required": True, "content": content}
 

@@ -15,13 +15,12 @@ from app.openinference.schemas import InferRequest, InferResponse
 from app.predictions import turns
 
 router = APIRouter(prefix="/v2/models", tags=["open inference protocol"])
+_REQUEST: Final = f"#/components/schemas/{InferRequest.__name__}"
 _BYTES: Final[dict[str, Any]] = {"schema": {"type": "string", "format": "binary"}}
 
 
 def _described() -> dict[str, Any]:
     """The body, which is read by hand, because tensors may follow its JSON."""
-    schema = InferRequest.model_json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs", None)
     head: dict[str, Any] = {
         "name": HEAD_LENGTH,
         "in": "header",
@@ -29,7 +28,7 @@ def _described() -> dict[str, Any]:
         "schema": {"type": "integer", "minimum": 0},
         "description": "Where the JSON ends, in a body that goes on with the bytes of tensors.",
     }
-    content = {"application/json": {"schema": schema}, BINARY_TYPE: _BYTES}
+    content = {"application/json": {"schema": {"$ref": _REQUEST}}, BINARY_TYPE: _BYTES}
     return {"requestBody": {"required": True, "content": content}, "parameters": [head]}
 
 
