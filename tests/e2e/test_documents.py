@@ -1,7 +1,6 @@
 """The commands of the documents, typed as they stand, give what the documents show."""
 
 import os
-import re
 import subprocess
 import sys
 import threading
