@@ -54,6 +54,19 @@ def get(session: Session, model_id: str, *, owner: str | None) -> ModelRow:
     return row
 
 
+def confirm(database: Database, model_id: str) -> None:
+    """For who has found a model's row and then none of its files: wait until a deletion that is under way has ended.
+
+    A deletion hides the files before its transaction ends, so the row may be seen longer than they are.
+
+    Raises:
+        NotFoundError: the model was deleted.
+    """
+    with database.write() as session:
+        if session.scalar(select(ModelRow.id).where(ModelRow.id == model_id).with_for_update()) is None:
+            raise unknown(model_id)
+
+
 def unknown(ref: str) -> NotFoundError:
     """The error for a reference that fits no model that the caller sees."""
     return NotFoundError("model_not_found", f"There is no model {ref!r}. List yours with GET /models.", param="model")

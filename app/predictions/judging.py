@@ -11,6 +11,7 @@ from app.deps import Services
 from app.predictions import inputs
 from app.predictions.inputs import Input
 from app.predictions.predicting import Leaving
+from models_store import registry
 from models_store.aliases import Meant
 from models_store.errors import FinetunedError, InvalidError
 from models_store.pixels import Array
@@ -40,11 +41,12 @@ def judge(services: Services, find: Find, given: Given, leaving: Leaving) -> Fou
         NotFoundError, ConflictError: as ``find``; also when the model was deleted while it was being loaded.
         FinetunedError: the model cannot be loaded.
     """
-    meant = _meant(services, find)
+    with services.database.read() as session:  # every time: an alias may have moved, through any replica
+        meant = find(session)
     try:
         predictor = services.pool.get(meant.id)
     except OSError:
-        _meant(services, find)  # its files may be gone because it was deleted: that is a 404
+        registry.confirm(services.database, meant.id)  # its files may be gone because it was deleted: that is a 404
         raise
     if isinstance(given, numpy.ndarray):
         results = services.predicting.judge(predictor, [*given], predictor.accept, leaving)
@@ -71,11 +73,6 @@ def all_judged(found: Found, name: str) -> "Sequence[Judgement]":
             raise InvalidError(result.code, f"{where}: {result.message}", param=where) from result
         judgements.append(result)
     return judgements
-
-
-def _meant(services: Services, find: Find) -> Meant:
-    with services.database.read() as session:  # every time: an alias may have moved, through any replica
-        return find(session)
 
 
 def _content(given: Input, *, text: bool) -> bytes | InvalidError:

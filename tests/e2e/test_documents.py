@@ -32,7 +32,6 @@ class Installation:
             "OMP_WAIT_POLICY": "PASSIVE",
             "HF_HOME": str(folder / "huggingface"),
             "TORCH_HOME": str(folder / "torch"),
-            "HF_HUB_OFFLINE": "1",
             "HTTPS_PROXY": "http://127.0.0.1:9",
         }
         self._address = f"127.0.0.1:{self._env['FINETUNED_PORT']}"
@@ -58,7 +57,7 @@ class Installation:
             self._service = subprocess.Popen(
                 command,
                 cwd=self._folder,
-                env=self._env,
+                env={**self._env, "HF_HUB_OFFLINE": "1"},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
