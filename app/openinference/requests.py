@@ -1,5 +1,6 @@
 """From the body of an inference request, JSON or JSON with tensors behind it, to items and the outputs wanted."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +15,7 @@ from app.predictions.judging import Given
 
 HEAD_LENGTH: Final = "Inference-Header-Content-Length"
 """The header that says where the JSON ends and tensors begin."""
+_LENGTH: Final = re.compile(r"[0-9]{1,15}")
 _DEFAULT: Final[tuple[OutputName, ...]] = ("label", "score", "probabilities")
 _DIMENSIONS: Final = {"BYTES": 1, "FP32": 4}
 
@@ -51,9 +53,9 @@ def read(body: bytes, head_length: str | None, most: int) -> Asked:
 
 
 def _end(head_length: str, size: int) -> int:
-    if not (head_length.isascii() and head_length.isdigit() and int(head_length[:20]) <= size):
-        raise HTTPException(400)
-    return int(head_length)
+    if _LENGTH.fullmatch(head_length) and int(head_length) <= size:
+        return int(head_length)
+    raise HTTPException(400)
 
 
 def _given(tensor: InputTensor, behind: memoryview, most: int) -> Given:
