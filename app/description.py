@@ -9,7 +9,10 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from app import errors
+from app.huggingface.schemas import InferenceRequest
 from app.links import LINKS
+from app.openinference.requests import HEAD_LENGTH
+from app.openinference.schemas import InferRequest
 from app.predictions.schemas import Parameters
 
 Json = dict[str, Any]
@@ -18,9 +21,10 @@ _ABOUT: Final = (
     "Every error is `application/problem+json` with a stable `code`; every answer carries `X-Request-ID`. "
     "A method that an address does not have gives 405 with `Allow`."
 )
-_BESIDES: Final[tuple[type[BaseModel], ...]] = (errors.Problem, Parameters)
+_BESIDES: Final[tuple[type[BaseModel], ...]] = (errors.Problem, Parameters, InferRequest, InferenceRequest)
 """Models that are read by hand."""
 _LOCATED: Final = frozenset({"create_dataset", "create_job", "retry_job", "evaluate", "create_checkpoint"})
+_INFERRING: Final = frozenset({"infer", "infer_version"})
 _HEADERS: Final[Json] = {
     "X-Request-ID": {
         "required": True,
@@ -35,6 +39,10 @@ _HEADERS: Final[Json] = {
     "Preference-Applied": {
         "schema": {"type": "string", "pattern": "^wait=[0-9]+$"},
         "description": "How `Prefer` was understood (RFC 7240).",
+    },
+    HEAD_LENGTH: {
+        "schema": {"type": "integer", "minimum": 1},
+        "description": "Where the JSON ends, if the bytes of tensors follow it.",
     },
     "WWW-Authenticate": {
         "required": True,
@@ -91,5 +99,7 @@ def _headers(operation: Json, status: str, response: Json) -> Iterator[str]:
         return
     if status in {"201", "202"} and operation["operationId"] in _LOCATED:
         yield "Location"
+    if status == "200" and operation["operationId"] in _INFERRING:
+        yield HEAD_LENGTH
     if any(parameter["name"] == "prefer" for parameter in operation.get("parameters", ())):
         yield "Preference-Applied"

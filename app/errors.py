@@ -1,7 +1,8 @@
 """Every refusal as RFC 9457 ``application/problem+json``: the one place where domain errors get HTTP numbers."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
@@ -35,6 +36,8 @@ _FRAMEWORK_CODES: Final[Mapping[int, tuple[str, str]]] = {
     405: ("method_not_allowed", "This address does not take that method. See the Allow header for what it takes."),
     415: ("unsupported_media_type", "A body of this content type is not understood. Send JSON, a form or image/*."),
 }
+_PROTOCOLS: Final = re.compile(r"/(v2|hf)(/|$)")
+"""Addresses of protocols whose clients look for the reason in ``error``; RFC 9457 allows further members."""
 _MOST_ERRORS: Final = 100
 _LONGEST_NAME: Final = 200
 
@@ -57,6 +60,9 @@ class Problem(BaseModel):
     request_id: str = Field(examples=["0f3c5e0a9b7d4d1c8f6e2a1b3c4d5e6f"])
     param: str | None = Field(None, description="The field that is to blame, where there is one.")
     errors: list[FieldProblem] | None = Field(None, description="Only for validation errors: the first 100.")
+    error: str | None = Field(
+        None, description="Under `/v2` and `/hf` alone: `detail` again, where clients of these protocols look for it."
+    )
 
 
 def responses(*statuses: int, needs_key: bool = True) -> dict[int | str, dict[str, Any]]:
@@ -117,6 +123,15 @@ def _extra_headers(error: FinetunedError) -> Mapping[str, str] | None:
     return _EXTRA_HEADERS.get(error.kind)
 
 
+def spoken(answer: Response, scope: Mapping[str, Any]) -> Response:
+    """The same refusal as the protocol of this address has it."""
+    if _PROTOCOLS.match(scope.get("path", "")):
+        content = json.loads(bytes(answer.body))
+        answer.body = json.dumps({**content, "error": content["detail"]}, ensure_ascii=False).encode()
+        answer.headers["Content-Length"] = str(len(answer.body))
+    return answer
+
+
 def internal(*, request_id: str) -> Response:
     """The answer to a fault of ours; it tells nothing of the inside."""
     detail = "Something went wrong here. Tell the operator the request id, under which the reason is logged."
@@ -142,9 +157,13 @@ def validated(model: type[M], values: Mapping[str, Any], where: str) -> M:
 def install(app: FastAPI, routers: Iterable[APIRouter]) -> None:
     """Let the application answer every error in this form."""
     routes = [route for router in routers for route in router.routes if isinstance(route, Route)]
-    app.add_exception_handler(FinetunedError, _on_domain_error)
-    app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_exception_handler(HTTPException, partial(_on_framework_error, routes))
+    app.add_exception_handler(FinetunedError, _handler(_on_domain_error))
+    app.add_exception_handler(RequestValidationError, _handler(_on_validation_error))
+    app.add_exception_handler(HTTPException, _handler(partial(_on_framework_error, routes)))
+
+
+def _handler(handle: Callable[[Request, Exception], Response]) -> Callable[[Request, Exception], Response]:
+    return lambda request, error: spoken(handle(request, error), request.scope)
 
 
 def _on_domain_error(request: Request, error: Exception) -> Response:

@@ -25,10 +25,12 @@ from app.rates import Rates
 from app.settings import AppSettings
 from models_store.errors import FinetunedError, InvalidError, TooLargeError
 
-OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/readyz/api", "/openapi.json", "/docs"})
+OPEN_PATHS: Final = frozenset(
+    {"/healthz", "/readyz", "/readyz/api", "/v2/health/live", "/v2/health/ready", "/openapi.json", "/docs"}
+)
 OPEN_PREFIXES: Final = ("/docs/", "/static/")
 UPLOAD_PATHS: Final = frozenset({"/datasets", "/weights", "/checkpoints"})
-INPUT_PATHS: Final = frozenset({"/predict"})
+INPUT_PATHS: Final = re.compile(r"/predict|/v2/models/.+/infer|/hf/models/.+")
 _PLAIN_BYTES: Final = 2**18
 """Of a body that brings no data, such as a job's: reading it holds up the event loop."""
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -102,7 +104,7 @@ class _Exchange:
     """One request and its answer: counts and times what comes, and makes sure that one answer goes out."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, settings: AppSettings) -> None:
-        self._receive, self._send, self._settings = receive, send, settings
+        self._scope, self._receive, self._send, self._settings = scope, receive, send, settings
         self.request_id = errors.request_id(scope)
         self._limit = _limit(scope, settings)
         self._got = 0
@@ -182,6 +184,7 @@ class _Exchange:
 
     async def reply(self, response: Response) -> None:
         """Answer in place of the application; a client that is still sending is heard out for a moment."""
+        response = errors.spoken(response, self._scope)
         self.status = response.status_code
         response.headers["X-Request-ID"] = self.request_id
         if not self._whole:
@@ -224,4 +227,4 @@ def _limit(scope: Scope, settings: AppSettings) -> int:
     path = scope["path"].rstrip("/")
     if path in UPLOAD_PATHS:
         return settings.max_upload_bytes
-    return settings.max_json_bytes if path in INPUT_PATHS else min(settings.max_json_bytes, _PLAIN_BYTES)
+    return settings.max_json_bytes if INPUT_PATHS.fullmatch(path) else min(settings.max_json_bytes, _PLAIN_BYTES)

@@ -53,7 +53,15 @@ _TAKING: Final[Mapping[str, tuple[str, ...]]] = {
         "retry_job",
         "delete_job",
     ),
-    "ref": ("read_model", "read_model_report", "download_model", "move_alias", "delete_model"),
+    "ref": (
+        "read_model",
+        "read_model_report",
+        "download_model",
+        "model_metadata",
+        "model_ready",
+        "move_alias",
+        "delete_model",
+    ),
     "checkpoint_id": ("read_checkpoint", "delete_checkpoint"),
     "key_id": ("revoke_key",),
 }

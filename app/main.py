@@ -19,12 +19,15 @@ from app.checkpoints.endpoints import router as checkpoints_router
 from app.datasets.endpoints import router as datasets_router
 from app.deps import Services
 from app.guard import Guard
+from app.huggingface.endpoints import router as huggingface_router
 from app.jobs.endpoints import router as jobs_router
 from app.keys.endpoints import router as keys_router
 from app.models.aliases import router as aliases_router
 from app.models.downloading import router as downloading_router
 from app.models.endpoints import router as models_router
 from app.models.reports import router as reports_router
+from app.openinference.endpoints import router as openinference_router
+from app.openinference.metadata import router as metadata_router
 from app.operating.backbones import router as backbones_router
 from app.operating.endpoints import router as operating_router
 from app.operating.telemetry import Telemetry
@@ -43,6 +46,9 @@ from models_store.database.engine import Database
 _API_VERSION: Final = "1"
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     predictions_router,  # first, because a request is compared with one router after the other
+    openinference_router,
+    huggingface_router,
+    metadata_router,
     datasets_router,
     checkpoints_router,
     jobs_router,

@@ -13,7 +13,7 @@ from models_store.engines.choosing import ServingPrecision, open_first
 from models_store.exchange import download
 from models_store.mirror import Mirror, MirrorEntry
 from models_store.outliers import Outliers
-from models_store.predictor import Judged, Predictor
+from models_store.predictor import Judged, Judgement, Predictor, Result
 from models_store.preprocessing.loading import load_preprocessing
 from models_store.preprocessing.protocol import Prepared, Preprocessing
 from models_store.quarantine.content import order
@@ -25,6 +25,7 @@ __all__ = [
     "Architecture",
     "Engine",
     "Judged",
+    "Judgement",
     "Mirror",
     "MirrorEntry",
     "Outliers",
@@ -32,6 +33,7 @@ __all__ = [
     "Predictor",
     "Prepared",
     "Preprocessing",
+    "Result",
     "ServingPrecision",
     "bundle",
     "catalogue",

@@ -7,9 +7,9 @@ A reference to a model is its id, or ``name@alias``. Aliases belong to the owner
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
-from sqlalchemy import delete, select
+from sqlalchemy import Select, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -25,6 +25,22 @@ _INSERT: Final[Mapping[str, Callable[[type[AliasRow]], sqlite.Insert | postgresq
     "sqlite": sqlite.insert,
     "postgresql": postgresql.insert,
 }
+
+
+class Meant(NamedTuple):
+    """What a prediction needs to know of the model that a reference means."""
+
+    id: str
+    task: str
+    version: int
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether its inputs are texts, not images."""
+        return self.task == "text-classification"
+
+
+_MEANT: Final = (ModelRow.id, ModelRow.task, ModelRow.version)
 
 
 def resolve(session: Session, ref: str, *, caller: Caller) -> ModelRow:
@@ -51,21 +67,64 @@ def resolve(session: Session, ref: str, *, caller: Caller) -> ModelRow:
     return row
 
 
-def meant(session: Session, ref: str, *, caller: Caller) -> tuple[str, str]:
-    """Id and task of the model that ``ref`` means now: for a plain id no more is read than these.
+def meant(session: Session, ref: str, *, caller: Caller) -> Meant:
+    """The model that ``ref`` means now: for a plain id no more is read than what is given.
 
     Raises:
         NotFoundError, ConflictError: as :func:`resolve`.
     """
     if "@" in ref or "\0" in ref:
-        row = resolve(session, ref, caller=caller)
-        return row.id, row.task
-    query = select(ModelRow.id, ModelRow.task).where(ModelRow.id == ref)
-    seen = query if caller.sees is None else query.where(ModelRow.owner == caller.sees)
-    found = session.execute(seen).one_or_none()
+        return _by_alias(session, ref, caller)
+    found = _by_id(session, ref, caller)
     if found is None:
         raise registry.unknown(ref)
-    return found.id, found.task
+    return found
+
+
+def versioned(session: Session, ref: str, version: int | None, *, caller: Caller) -> Meant:
+    """As :func:`meant`, where ``ref`` may also be a plain name: then this version of it, or the newest.
+
+    Raises:
+        NotFoundError, ConflictError: as :func:`resolve`; ``version_not_found``, also for an id or an alias that means
+            another version.
+    """
+    if "@" in ref or "\0" in ref:
+        found: Meant | None = _by_alias(session, ref, caller)
+    else:
+        found = _by_id(session, ref, caller) or _by_name(session, ref, version, caller)
+    if found is None or version not in {None, found.version}:
+        message = f"{ref!r} has no version {version} here. See `versions` in its metadata."
+        raise NotFoundError("version_not_found", message, param="version")
+    return found
+
+
+def versions(session: Session, row: ModelRow) -> Sequence[int]:
+    """The versions of this model's name that are there, oldest first."""
+    same = select(ModelRow.version).where(ModelRow.owner == row.owner, ModelRow.name == row.name)
+    return session.scalars(same.order_by(ModelRow.version)).all()
+
+
+def _by_id(session: Session, ref: str, caller: Caller) -> Meant | None:
+    query = select(*_MEANT).where(ModelRow.id == ref)
+    seen = query if caller.sees is None else query.where(ModelRow.owner == caller.sees)
+    return _one(session, seen)
+
+
+def _by_alias(session: Session, ref: str, caller: Caller) -> Meant:
+    row = resolve(session, ref, caller=caller)
+    return Meant(row.id, row.task, row.version)
+
+
+def _by_name(session: Session, name: str, version: int | None, caller: Caller) -> Meant | None:
+    mine = select(*_MEANT).where(ModelRow.owner == _owner(session, name, caller), ModelRow.name == name)
+    if version is not None:
+        return _one(session, mine.where(ModelRow.version == version))
+    return _one(session, mine.order_by(ModelRow.version.desc()).limit(1))
+
+
+def _one(session: Session, query: Select[str, str, int]) -> Meant | None:
+    found = session.execute(query).one_or_none()
+    return None if found is None else Meant(found.id, found.task, found.version)
 
 
 def move(database: Database, ref: str, alias: str, *, caller: Caller, by: audit.Actor = audit.SERVICE) -> ModelRow:

@@ -1,14 +1,17 @@
 """From the bytes of items to answers, one an item, in order; a bad item fails alone."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
 
+from models_store import pixels
 from models_store.bundle import StoredModel
 from models_store.engines.engine import Engine
 from models_store.errors import FinetunedError
+from models_store.pixels import Array
+from models_store.preprocessing.image import PIXELS
 from models_store.preprocessing.protocol import Prepared
 
 OUT_OF_DISTRIBUTION = "out_of_distribution"
@@ -30,14 +33,24 @@ class Judged:
     outlying: float | None
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """What the model makes of one item, and what its sender should know of the item itself."""
+
+    judged: Judged
+    diagnostics: dict[str, Any]
+
+
+Result = Judgement | FinetunedError
+"""What became of one item."""
 _TOGETHER: Final = 32
 
 
 class Predictor:
     """A loaded model; safe to call from several threads.
 
-    ``predict`` does it all; who batches items of several requests does the same in four steps: ``prepare``, ``run``,
-    ``judge``, ``answers``. Only the second is for models of one key together.
+    ``predict`` does it all; who batches items of several requests does the same in steps: ``prepare`` (or ``accept``),
+    ``run``, ``judge``, ``results``, ``answer``. Only the second is for models of one key together.
     """
 
     def __init__(self, model: StoredModel, engine: Engine) -> None:
@@ -70,6 +83,11 @@ class Predictor:
         """What became of each item."""
         return self.preprocessing.prepare(contents)
 
+    def accept(self, arrays: Sequence[Array]) -> list[Prepared | FinetunedError]:
+        """As ``prepare``, for pixels [3, height, width] float32 that the sender has preprocessed."""
+        shape = pixels.shape(self.preprocessing.card())
+        return [pixels.fault(array, shape) or Prepared({PIXELS: torch.tensor(array)}, {}) for array in arrays]
+
     def features(self, contents: Sequence[bytes]) -> tuple[torch.Tensor, list[Prepared | FinetunedError]]:
         """Features [M, width] of the M items that could be prepared, and what became of each item."""
         prepared = self.prepare(contents)
@@ -101,23 +119,24 @@ class Predictor:
 
     def predict(self, contents: Sequence[bytes], *, top_k: int = 5, with_logits: bool = False) -> list[dict[str, Any]]:
         """One prediction an item, in the form that ``POST /predict`` answers with."""
-        results: list[dict[str, Any]] = []
+        answers: list[dict[str, Any]] = []
         for start in range(0, len(contents), _TOGETHER):
             features, prepared = self.features(contents[start : start + _TOGETHER])
-            results += self.answers(self.judge(features), prepared, top_k=top_k, with_logits=with_logits)
-        return results
+            results = self.results(self.judge(features), prepared)
+            answers += [self.answer(result, top_k=top_k, with_logits=with_logits) for result in results]
+        return answers
 
-    def answers(
-        self, judged: Sequence[Judged], prepared: Sequence[Prepared | FinetunedError], *, top_k: int, with_logits: bool
-    ) -> list[dict[str, Any]]:
-        """As ``predict``: an answer for each item, of what was judged of those that could be prepared."""
+    def results(self, judged: Sequence[Judged], prepared: Sequence[Prepared | FinetunedError]) -> Iterator[Result]:
+        """What became of each item, of what was judged of those that could be prepared."""
         rows = iter(judged)
-        return [
-            self._prediction(next(rows), item.diagnostics, top_k, with_logits)
-            if isinstance(item, Prepared)
-            else {"error": item.as_json()}
-            for item in prepared
-        ]
+        for item in prepared:
+            yield Judgement(next(rows), item.diagnostics) if isinstance(item, Prepared) else item
+
+    def answer(self, result: Result, *, top_k: int, with_logits: bool) -> dict[str, Any]:
+        """A result in the form that ``POST /predict`` answers with."""
+        if isinstance(result, FinetunedError):
+            return {"error": result.as_json()}
+        return self._prediction(result.judged, result.diagnostics, top_k, with_logits)
 
     def _prediction(self, judged: Judged, told: dict[str, Any], top_k: int, with_logits: bool) -> dict[str, Any]:
         """Labels with their probabilities, best first; equals stay in the order of the labels."""

@@ -30,3 +30,12 @@ register_url_convertor(CONVERTOR, ModelRefConvertor())
 RefPath = Annotated[
     str, Path(description="A model's id, or `name@alias`; `name@latest` is the newest version.", max_length=300)
 ]
+NamePath = Annotated[
+    str,
+    Path(
+        description="A model's id, `name@alias`, or a plain name without slashes, which means its newest version.",
+        max_length=300,
+    ),
+]
+"""For protocols that name models, and perhaps versions of them."""
+VersionPath = Annotated[int, Path(ge=1, lt=2**31, description="A version of the model's name.")]

@@ -36,7 +36,7 @@ def ready(response: Response, services: ServicesDep) -> Readiness:
 @router.get("/readyz/api", responses=_NOT_READY)
 def ready_api(response: Response, services: ServicesDep) -> Readiness:
     """Database alone: this process can answer requests. For load balancers."""
-    return _readiness(response, {"database": _database_checks(services)["database"]})
+    return _readiness(response, {"database": database_answers(services)})
 
 
 @router.get(
@@ -67,6 +67,11 @@ def list_workers(query: PageDep, services: ServicesDep, caller: CallerDep) -> Pa
         for row in rows[: query.limit]
     ]
     return Page(data=data, has_more=len(rows) > query.limit)
+
+
+def database_answers(services: Services) -> bool:
+    """Whether this process can answer requests."""
+    return _database_checks(services)["database"]
 
 
 def _database_checks(services: Services) -> dict[str, bool]:

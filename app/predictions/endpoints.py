@@ -1,19 +1,15 @@
 """``/predict``."""
 
-import asyncio
-from concurrent.futures import CancelledError
+from functools import partial
 from typing import Any, Final
 
-from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 from pydantic_core import to_json
-from starlette.requests import ClientDisconnect
 
 from app import forms
 from app.deps import CallerDep, ServicesDep
 from app.errors import responses
-from app.predictions import answering, inputs
-from app.predictions.predicting import Leaving
+from app.predictions import answering, inputs, turns
 from app.predictions.schemas import PredictForm, Predictions, PredictRequest
 
 router = APIRouter(tags=["predictions"])
@@ -44,21 +40,6 @@ async def predict(request: Request, services: ServicesDep, caller: CallerDep) ->
     """Classify texts or images. A bad input fails alone: its prediction is an `error`, the answer is still 200."""
     with services.pool.place(caller.owner):
         asked = await inputs.read(request, services.settings.max_prediction_inputs)
-        leaving = Leaving(caller.owner)
-        watch = asyncio.create_task(_watch(request, leaving))
-        try:
-            model, predictions = await to_thread.run_sync(
-                answering.answer, services, caller, asked, leaving, limiter=services.pool.threads
-            )
-        except CancelledError as error:
-            raise ClientDisconnect from error
-        finally:
-            watch.cancel()
+        work = partial(answering.answer, services, caller, asked)
+        model, predictions = await turns.take(request, services, caller.owner, work)
     return Response(to_json({"model": model, "predictions": predictions}), media_type="application/json")
-
-
-async def _watch(request: Request, leaving: Leaving) -> None:
-    """Say when the client is gone; its body has been read, so that nothing else can come."""
-    while (await request.receive())["type"] != "http.disconnect":
-        continue
-    leaving.leave()

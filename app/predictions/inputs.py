@@ -47,7 +47,7 @@ async def read(request: Request, max_inputs: int) -> Asked:
     if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
         body = await request.body()
         await bodies.check(body, max_inputs)
-        return _from_json(_parsed(body), max_inputs)
+        return _from_json(parsed(body), max_inputs)
     if kind == "multipart/form-data":
         return await _from_form(request, max_inputs)
     if kind.startswith("image/"):
@@ -88,7 +88,12 @@ def _from_base64(text: str) -> bytes:
         raise InvalidError("invalid_base64", "The image is not valid base64. Encode its bytes as base64.") from error
 
 
-def _parsed(body: bytes) -> Any:
+def parsed(body: bytes) -> Any:
+    """JSON.
+
+    Raises:
+        HTTPException: 400, it is none.
+    """
     try:
         return json.loads(body, object_pairs_hook=_small)
     except (ValueError, RecursionError) as error:
@@ -104,15 +109,23 @@ def _small(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _from_json(body: Any, max_inputs: int) -> Asked:
     wanted = validated(PredictRequest, body, "body")
-    inputs = _counted(
-        wanted.inputs if isinstance(wanted.inputs, list) else [wanted.inputs], ("body", "inputs"), max_inputs
-    )
-    for place, value in enumerate(inputs):
+    return Asked(wanted.model, strings(wanted.inputs, max_inputs), wanted.parameters)
+
+
+def strings(given: Any, most: int) -> Sequence[Input]:
+    """The field ``inputs``: one text, or a list of them.
+
+    Raises:
+        RequestValidationError, TooLargeError: it is something else, or has too many.
+    """
+    found = given if isinstance(given, list) else [given]
+    check_count(len(found), ("body", "inputs"), most)
+    for place, value in enumerate(found):
         if not isinstance(value, str):
             raise _wrong(("body", "inputs", place), "Input should be a valid string")
         if len(value) > MAX_INPUT_CHARACTERS:
             raise _wrong(("body", "inputs", place), f"String should have at most {MAX_INPUT_CHARACTERS} characters")
-    return Asked(wanted.model, inputs, wanted.parameters)
+    return found
 
 
 async def _from_form(request: Request, max_inputs: int) -> Asked:
@@ -126,7 +139,8 @@ async def _from_form(request: Request, max_inputs: int) -> Asked:
     for name, _ in files:
         if name != "file":
             raise _wrong(("body", name), "Send files in the field `file`")
-    return Asked(wanted.model, _counted([data for _, data in files], ("body", "file"), max_inputs), wanted)
+    check_count(len(files), ("body", "file"), max_inputs)
+    return Asked(wanted.model, [data for _, data in files], wanted)
 
 
 def _form_error(detail: str) -> InvalidError | TooLargeError:
@@ -135,12 +149,16 @@ def _form_error(detail: str) -> InvalidError | TooLargeError:
     return InvalidError("malformed_multipart", "The multipart body is broken or incomplete. Send it again.")
 
 
-def _counted(inputs: Sequence[Input], loc: tuple[str, ...], most: int) -> Sequence[Input]:
-    if not inputs:
+def check_count(count: int, loc: tuple[str | int, ...], most: int) -> None:
+    """Refuse a request of no inputs, or of too many.
+
+    Raises:
+        RequestValidationError, TooLargeError: ``too_many_inputs``.
+    """
+    if not count:
         raise _wrong(loc, "There should be at least one input")
-    if len(inputs) > most:
+    if count > most:
         raise TooLargeError("too_many_inputs", f"There are more than {most} inputs. Send fewer in one request.")
-    return inputs
 
 
 def _wrong(loc: tuple[str | int, ...], message: str) -> RequestValidationError:

@@ -1,11 +1,11 @@
-"""From the bytes of a request's items to its predictions: prepared on every core, batched with those of others."""
+"""From a request's items to what the model makes of them: prepared on every core, batched with those of others."""
 
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from app.predictions.batching import MAX_BATCH, Batcher, Ticket, stopping
 from app.predictions.fairness import Turns
@@ -13,9 +13,9 @@ from models_store import processors
 from models_store.errors import FinetunedError
 
 if TYPE_CHECKING:  # torch takes seconds to import; see app.pretrained
-    from app.pretrained import Predictor, Prepared
+    from app.pretrained import Predictor, Prepared, Result
 
-Prediction = dict[str, Any]
+T = TypeVar("T")
 _AHEAD: Final = 2
 """Parts of one request that are prepared before its first is answered: an image takes half a megabyte then."""
 
@@ -83,16 +83,20 @@ class Predicting:
         """Requests of which items wait for an engine."""
         return self._batcher.waiting
 
-    def predict(
+    def judge(
         self,
         model: "Predictor",
-        contents: Sequence[bytes],
-        *,
-        top_k: int,
-        with_logits: bool,
+        items: Sequence[T],
+        prepare: "Callable[[Sequence[T]], list[Prepared | FinetunedError]]",
         leaving: Leaving | None = None,
-    ) -> list[Prediction]:
-        """One prediction an item, in order.
+    ) -> "list[Result]":
+        """One result an item, in order.
+
+        Args:
+            model: whose engine and head answer.
+            items: as ``prepare`` takes them.
+            prepare: one of the model's own ways from items to tensors.
+            leaving: tells when nobody waits any more.
 
         Raises:
             UnavailableError: ``prediction_timeout`` or ``stopping``.
@@ -100,13 +104,13 @@ class Predicting:
         """
         leaving = leaving or Leaving()
         waiting: deque[tuple[list[Prepared | FinetunedError], Ticket | None]] = deque()
-        answers: list[Prediction] = []
+        results: list[Result] = []
 
-        def answer() -> None:
+        def collect() -> None:
             prepared, ticket = waiting[0]
             judged = ticket.judged() if ticket else []
             waiting.popleft()
-            answers.extend(model.answers(judged, prepared, top_k=top_k, with_logits=with_logits))
+            results.extend(model.results(judged, prepared))
 
         def cancel() -> None:
             for _, ticket in [*waiting]:
@@ -115,18 +119,18 @@ class Predicting:
 
         leaving.then(cancel)
         try:
-            for start in range(0, len(contents), MAX_BATCH):
+            for start in range(0, len(items), MAX_BATCH):
                 leaving.check()
-                prepared = self._prepare(leaving.owner, model, contents[start : start + MAX_BATCH])
+                prepared = self._prepare(leaving.owner, prepare, items[start : start + MAX_BATCH])
                 waiting.append((prepared, self._submit(leaving.owner, model, prepared)))
                 leaving.check()
                 if len(waiting) == _AHEAD:
-                    answer()
+                    collect()
             while waiting:
-                answer()
+                collect()
         finally:
             cancel()  # where one part has failed nobody waits for the others
-        return answers
+        return results
 
     def stop(self) -> None:
         """Refuse what comes and what waits."""
@@ -139,17 +143,19 @@ class Predicting:
             return None
         return self._batcher.submit(model, good, time.monotonic() + self._timeout, owner)
 
-    def _prepare(self, owner: str, model: "Predictor", contents: Sequence[bytes]) -> "list[Prepared | FinetunedError]":
+    def _prepare(
+        self, owner: str, prepare: "Callable[[Sequence[T]], list[Prepared | FinetunedError]]", items: Sequence[T]
+    ) -> "list[Prepared | FinetunedError]":
         """No more at once of one owner than there are cores: who computes would only wait for its own preparations.
 
         What the other threads have not begun when this one comes to it, it does itself, and so waits for nobody else's.
         """
 
-        def turn(share: Sequence[bytes]) -> "list[Prepared | FinetunedError]":
+        def turn(share: Sequence[T]) -> "list[Prepared | FinetunedError]":
             with self._turns.of(owner):
-                return model.prepare(share)
+                return prepare(share)
 
-        first, *others = _shares(contents, self._cores)
+        first, *others = _shares(items, self._cores)
         try:
             coming = [(share, self._threads.submit(turn, share)) for share in others]
         except RuntimeError as error:  # the threads take nothing more
@@ -160,6 +166,6 @@ class Predicting:
         return prepared
 
 
-def _shares(contents: Sequence[bytes], count: int) -> Iterator[Sequence[bytes]]:
-    size = -(-len(contents) // count)
-    return (contents[start : start + size] for start in range(0, len(contents), size))
+def _shares(items: Sequence[T], count: int) -> Iterator[Sequence[T]]:
+    size = -(-len(items) // count)
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -39,17 +39,24 @@ class Parameters(Closed):
     )
 
 
-class PredictRequest(Closed):
-    """A JSON prediction request."""
-
-    model: ModelRef
-    inputs: Any = Field(
+Inputs = Annotated[
+    Any,
+    Field(
         description="A text, an image in base64, or a list of them.",
         json_schema_extra={
             "anyOf": [_INPUT, {"type": "array", "items": _INPUT, "minItems": 1, "maxItems": MAX_INPUTS}]
         },
         examples=["a film that stays with you", ["a film that stays with you", "two hours that I want back"]],
-    )
+    ),
+]
+"""Checked by :func:`app.predictions.inputs.strings`, which names the input that is wrong, and no other."""
+
+
+class PredictRequest(Closed):
+    """A JSON prediction request."""
+
+    model: ModelRef
+    inputs: Inputs
     parameters: Parameters = Parameters()
 
 

@@ -7,7 +7,7 @@ are wrapped is no matter. An id that was shown stands, in later commands, for th
 
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -37,6 +37,12 @@ class Step:
     def lasts(self) -> bool:
         """Whether it goes on until it is stopped."""
         return self.command.endswith("finetuned up")
+
+    def compare(self, came: str) -> Sequence[str]:
+        """Hold an answer to the one that is shown; gives the ids that came in the place of those that are shown."""
+        found = re.search(_pattern(self.shown), came, re.DOTALL)
+        assert found, f"$ {self.command}\nshould say:\n{self.shown}\nand says:\n{came}"
+        return found.groups()
 
 
 def steps(document: Path) -> Iterator[Step]:
@@ -77,10 +83,7 @@ class Reader:
     def take(self, step: Step, seconds: float = 180) -> None:
         """Type a command, and compare its answer with the one that is shown."""
         came = self._type(step.command, seconds)
-        found = re.search(_pattern(step.shown), came, re.DOTALL)
-        assert found, f"$ {step.command}\nshould say:\n{step.shown}\nand says:\n{came}"
-        shown = re.findall(_ID, step.shown)
-        self._ids.update(zip(shown, found.groups(), strict=True))
+        self._ids.update(zip(re.findall(_ID, step.shown), step.compare(came), strict=True))
 
     def _type(self, command: str, seconds: float) -> str:
         for shown, came in self._ids.items():

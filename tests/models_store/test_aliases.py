@@ -195,3 +195,36 @@ def test_a_move_to_a_model_that_is_being_deleted_leaves_no_alias_behind(database
         assert all(isinstance(error, NotFoundError) for error in failures)
         with database.read() as session:
             assert session.scalars(select(AliasRow)).all() == []
+
+
+def versioned(database: Database, ref: str, version: int | None = None, caller: Caller = ANN) -> tuple[str, int]:
+    with database.read() as session:
+        found = aliases.versioned(session, ref, version, caller=caller)
+    return found.id, found.version
+
+
+def test_a_plain_name_means_its_newest_version_or_the_one_that_is_named(database: Database) -> None:
+    first, second = publish(database, "mdl_9"), publish(database, "mdl_1")
+    assert versioned(database, "insects") == (second, 2)
+    assert versioned(database, "insects", 1) == (first, 1)
+    assert versioned(database, "insects", 1, ADMIN) == (first, 1)
+    with database.read() as session:
+        assert aliases.versions(session, registry.get(session, first, owner=None)) == [1, 2]
+
+
+def test_an_id_or_an_alias_has_one_version_alone(database: Database) -> None:
+    first, second = publish(database, "mdl_1"), publish(database, "mdl_2")
+    aliases.move(database, first, "production", caller=ANN)
+    for ref, right, wrong in ((first, 1, 2), (second, 2, 1), ("insects@production", 1, 2), ("insects@latest", 2, 1)):
+        assert versioned(database, ref, right) == versioned(database, ref)
+        assert refusal(partial(versioned, database, ref, wrong), NotFoundError) == "version_not_found"
+    assert refusal(partial(versioned, database, "insects", 3), NotFoundError) == "version_not_found"
+
+
+def test_a_plain_name_is_looked_for_among_ones_own(database: Database) -> None:
+    publish(database, "mdl_1")
+    assert refusal(partial(versioned, database, "insects", None, BOB), NotFoundError) == "model_not_found"
+    assert refusal(partial(versioned, database, "mdl_1", None, BOB), NotFoundError) == "model_not_found"
+    publish(database, "mdl_2", owner="bob")
+    assert versioned(database, "insects", None, BOB) == ("mdl_2", 1)
+    assert refusal(partial(versioned, database, "insects", None, ADMIN), ConflictError) == "ambiguous_name"

@@ -2,16 +2,19 @@
 
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
 
 from models_store import bundle
 from models_store.backbones import FAMILIES
 from models_store.engines import ENGINES
+from models_store.errors import InvalidError
 from models_store.mirror import Mirror
 from models_store.network import Network
 from models_store.outliers import Outliers
 from models_store.predictor import Judged, Predictor
+from models_store.preprocessing.protocol import Prepared
 from tests.models_store.samples import encoded, minilm, noise, photos
 
 LABELS = ["ants", "bees", "나비"]
@@ -142,3 +145,22 @@ def test_order_holds_across_batches(images: Predictor) -> None:
         assert isinstance(result, Judged)
         assert isinstance(alone, Judged)
         assert torch.allclose(result.logits, alone.logits, atol=1e-5)
+
+
+def test_pixels_of_the_shape_that_the_preprocessing_makes_are_taken_as_they_are(images: Predictor) -> None:
+    content = photos()["flower"]
+    (prepared,) = images.prepare([content])
+    assert isinstance(prepared, Prepared)
+    (accepted,) = images.accept([prepared.tensors["pixels"].numpy()])
+    assert isinstance(accepted, Prepared)
+    assert torch.equal(images.run([accepted]), images.run([prepared]))
+
+
+def test_other_pixels_fail_alone(images: Predictor, texts: Predictor) -> None:
+    side = images.prepare([photos()["flower"]])[0].tensors["pixels"].shape[-1]  # type: ignore[union-attr]
+    good = numpy.zeros((3, side, side), numpy.float32)
+    broken = good.copy()
+    broken[0, 0, 0] = numpy.nan
+    found = images.accept([good, broken, good[:, 1:], good])
+    assert [isinstance(one, InvalidError) for one in found] == [False, True, True, False]
+    assert all(isinstance(one, InvalidError) for one in texts.accept([good]))

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -88,13 +89,27 @@ def pictures(count: int) -> list[bytes]:
     return [encoded(noise(20 + number, 30)) for number in range(count)]
 
 
+def ask(
+    predicting: Predicting,
+    model: Predictor,
+    contents: Sequence[bytes],
+    *,
+    top_k: int,
+    with_logits: bool,
+    leaving: Leaving | None = None,
+) -> list[dict[str, Any]]:
+    """The answers, as ``POST /predict`` gives them."""
+    results = predicting.judge(model, contents, model.prepare, leaving)
+    return [model.answer(result, top_k=top_k, with_logits=with_logits) for result in results]
+
+
 def logits(answers: Sequence[dict[str, list[float]]]) -> Tensor:
     return torch.tensor([answer["logits"] for answer in answers])
 
 
 def test_many_items_are_answered_in_order_as_each_alone(predicting: Predicting, model: Predictor) -> None:
     contents = pictures(37)
-    answers = predicting.predict(model, contents, top_k=2, with_logits=True)
+    answers = ask(predicting, model, contents, top_k=2, with_logits=True)
     alone = [model.predict([content], with_logits=True)[0] for content in contents]
     assert torch.allclose(logits(answers), logits(alone), atol=1e-4)
     assert [answer["diagnostics"] for answer in answers] == [answer["diagnostics"] for answer in alone]
@@ -102,12 +117,12 @@ def test_many_items_are_answered_in_order_as_each_alone(predicting: Predicting, 
 
 def test_bad_items_fail_alone_and_in_their_places(predicting: Predicting, model: Predictor) -> None:
     contents = [b"", photos()["flower"], b"GIF89a", *pictures(20), b"no image"]
-    answers = predicting.predict(model, contents, top_k=2, with_logits=False)
+    answers = ask(predicting, model, contents, top_k=2, with_logits=False)
     assert [place for place, answer in enumerate(answers) if "error" in answer] == [0, 2, 23]
 
 
 def test_bad_items_alone_run_no_engine(predicting: Predicting, model: Predictor) -> None:
-    assert [answer.keys() for answer in predicting.predict(model, [b""], top_k=1, with_logits=False)] == [{"error"}]
+    assert [answer.keys() for answer in ask(predicting, model, [b""], top_k=1, with_logits=False)] == [{"error"}]
     assert engine(model).given == []
 
 
@@ -115,10 +130,10 @@ def test_requests_at_once_share_batches(predicting: Predicting, model: Predictor
     engine(model).gate.clear()
     contents = pictures(6)
     with ThreadPoolExecutor(6) as threads:
-        first = threads.submit(predicting.predict, model, contents[:1], top_k=2, with_logits=True)
+        first = threads.submit(ask, predicting, model, contents[:1], top_k=2, with_logits=True)
         engine(model).begun.wait(10)
         others = [
-            threads.submit(predicting.predict, model, [content], top_k=2, with_logits=True) for content in contents[1:]
+            threads.submit(ask, predicting, model, [content], top_k=2, with_logits=True) for content in contents[1:]
         ]
         until_waiting(predicting, 5)
         engine(model).gate.set()
@@ -131,16 +146,16 @@ def test_nothing_is_computed_for_a_client_that_left(predicting: Predicting, mode
     engine(model).gate.clear()
     leaving = Leaving()
     with ThreadPoolExecutor(2) as threads:
-        first = threads.submit(predicting.predict, model, pictures(1), top_k=1, with_logits=False)
+        first = threads.submit(ask, predicting, model, pictures(1), top_k=1, with_logits=False)
         engine(model).begun.wait(10)
-        left = threads.submit(predicting.predict, model, pictures(100), top_k=1, with_logits=False, leaving=leaving)
+        left = threads.submit(ask, predicting, model, pictures(100), top_k=1, with_logits=False, leaving=leaving)
         until_waiting(predicting, 1)
         leaving.leave()
         with pytest.raises(CancelledError):
             left.result(10)
         engine(model).gate.set()
         first.result(10)
-    predicting.predict(model, pictures(1), top_k=1, with_logits=False)
+    ask(predicting, model, pictures(1), top_k=1, with_logits=False)
     assert engine(model).given == [1, 1]
 
 
@@ -148,7 +163,7 @@ def test_a_client_that_left_before_is_not_served(predicting: Predicting, model: 
     leaving = Leaving()
     leaving.leave()
     with pytest.raises(CancelledError):
-        predicting.predict(model, pictures(1), top_k=1, with_logits=False, leaving=leaving)
+        ask(predicting, model, pictures(1), top_k=1, with_logits=False, leaving=leaving)
 
 
 def test_time_is_counted_for_each_part_of_a_request(directory: Path, model: Predictor) -> None:
@@ -156,7 +171,7 @@ def test_time_is_counted_for_each_part_of_a_request(directory: Path, model: Pred
     slow = Predictor(bundle.read(directory), Slow(engine(model)))
     predicting = Predicting(timeout=2.0)
     try:
-        answers = predicting.predict(slow, pictures(1) * 130, top_k=1, with_logits=False)
+        answers = ask(predicting, slow, pictures(1) * 130, top_k=1, with_logits=False)
     finally:
         predicting.stop()
     assert len(answers) == 130
@@ -168,7 +183,7 @@ def test_where_one_part_fails_nobody_computes_the_others(
 ) -> None:
     broken = Predictor(bundle.read(directory), Broken(engine(model)))
     with pytest.raises(FinetunedError, match="burnt"):
-        predicting.predict(broken, pictures(1) * 130, top_k=1, with_logits=False)
+        ask(predicting, broken, pictures(1) * 130, top_k=1, with_logits=False)
     assert predicting.waiting == 0
 
 
@@ -177,7 +192,7 @@ def test_who_comes_after_the_end_is_told_so(model: Predictor) -> None:
     predicting.stop()
     for count in (1, 20):
         with pytest.raises(UnavailableError) as refused:
-            predicting.predict(model, pictures(count), top_k=1, with_logits=False)
+            ask(predicting, model, pictures(count), top_k=1, with_logits=False)
         assert refused.value.code == "stopping"
 
 

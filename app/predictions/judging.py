@@ -1,0 +1,82 @@
+"""What a model makes of some inputs: the one way there, whatever protocol they came by."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy
+from sqlalchemy.orm import Session
+
+from app.deps import Services
+from app.predictions import inputs
+from app.predictions.inputs import Input
+from app.predictions.predicting import Leaving
+from models_store import registry
+from models_store.aliases import Meant
+from models_store.errors import FinetunedError, InvalidError
+from models_store.pixels import Array
+
+if TYPE_CHECKING:  # torch takes seconds to import; see app.pretrained
+    from app.pretrained import Judgement, Predictor, Result
+
+Find = Callable[[Session], Meant]
+Given = Sequence[Input] | Array
+"""Texts, or bytes of files; or pixels [N, 3, height, width] float32."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The model that was meant, and what it makes of each input, in order; a bad input fails alone."""
+
+    meant: Meant
+    predictor: "Predictor"
+    results: "Sequence[Result]"
+
+
+def judge(services: Services, find: Find, given: Given, leaving: Leaving) -> Found:
+    """Ask the model that ``find`` finds about some inputs.
+
+    Raises:
+        CancelledError: the client has left.
+        NotFoundError, ConflictError: as ``find``; also when the model was deleted while it was being loaded.
+        FinetunedError: the model cannot be loaded.
+    """
+    with services.database.read() as session:  # every time: an alias may have moved, through any replica
+        meant = find(session)
+    try:
+        predictor = services.pool.get(meant.id)
+    except OSError:
+        registry.confirm(services.database, meant.id)  # its files may be gone because it was deleted: that is a 404
+        raise
+    if isinstance(given, numpy.ndarray):
+        results = services.predicting.judge(predictor, [*given], predictor.accept, leaving)
+    else:
+        contents = [_content(one, text=meant.reads_text) for one in given]
+        good = [content for content in contents if isinstance(content, bytes)]
+        judged = iter(services.predicting.judge(predictor, good, predictor.prepare, leaving))
+        results = [next(judged) if isinstance(content, bytes) else content for content in contents]
+    failed = sum(isinstance(result, FinetunedError) for result in results)
+    services.telemetry.observe_predictions(len(results) - failed, failed)
+    return Found(meant, predictor, results)
+
+
+def all_judged(found: Found, name: str) -> "Sequence[Judgement]":
+    """What the model makes of each input, for protocols that have no error for one input alone.
+
+    Raises:
+        InvalidError: an input is bad, with its own code; the message calls it by ``name`` and its place.
+    """
+    judgements: list[Judgement] = []
+    for place, result in enumerate(found.results):
+        if isinstance(result, FinetunedError):
+            where = f"{name}[{place}]"
+            raise InvalidError(result.code, f"{where}: {result.message}", param=where) from result
+        judgements.append(result)
+    return judgements
+
+
+def _content(given: Input, *, text: bool) -> bytes | InvalidError:
+    try:
+        return inputs.content(given, text=text)
+    except InvalidError as error:
+        return error

@@ -1,0 +1,3 @@
+from tests.app.served import served
+
+__all__ = ["served"]
