@@ -74,14 +74,16 @@ class JobBar:
         self._progress.update(self._task, completed=done, state=_state(job))
 
 
-def job_progress() -> Progress:
-    """The display that holds the bars; writes nothing but the last state where there is no terminal."""
+def job_progress(*, silent: bool = False) -> Progress:
+    """The display that holds the bars. Where there is no terminal it writes the last state, or is ``silent``."""
+    console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.fields[state]}", markup=False),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=console,
+        disable=silent and not console.is_terminal,
     )
 
 

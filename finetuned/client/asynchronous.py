@@ -4,31 +4,19 @@ from types import TracebackType
 from typing import Self
 
 from finetuned.client.awaiting import AwaitingSession
-from finetuned.client.connection import PATIENCE_SECONDS, Target
+from finetuned.client.connection import Connected
 from finetuned.client.endpoint import Awaiting
 from finetuned.client.methods import Datasets, Jobs, Models
 from finetuned.client.operating import Checkpoints, Mirror, Operating
 
 
-class AsyncClient(Datasets, Jobs, Models, Checkpoints, Mirror, Operating, Awaiting):
+class AsyncClient(Datasets, Jobs, Models, Checkpoints, Mirror, Operating, Connected[AwaitingSession], Awaiting):
     """:class:`Client` for an event loop of asyncio: the same arguments and methods, awaited or iterated with ``async``.
 
     Files are read, zipped and written in threads, so that the loop goes on.
     """
 
-    def __init__(
-        self,
-        url: str | None = None,
-        key: str | None = None,
-        timeout: float = 120.0,
-        patience: float = PATIENCE_SECONDS,
-    ) -> None:
-        self.session = AwaitingSession(Target.found(url, key, timeout, patience))
-
-    @property
-    def url(self) -> str:
-        """The service's address."""
-        return self.session.service.url
+    _opened = AwaitingSession
 
     async def __aenter__(self) -> Self:
         return self

@@ -2,16 +2,19 @@
 
 import ipaddress
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import httpx
 
 from finetuned import keyfile
 from finetuned.client.effects import Call, Service
 
+S = TypeVar("S")
+
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
-PATIENCE_SECONDS: Final = 60.0
+_PATIENCE_SECONDS: Final = 60.0
 _CONNECT_SECONDS: Final = 10.0
 _HOLD_SECONDS: Final = 30
 
@@ -49,6 +52,33 @@ class Target:
             "timeout": httpx.Timeout(self.timeout, connect=_CONNECT_SECONDS),
             "trust_env": not _is_local(self.url),  # no proxy stands between a machine and itself
         }
+
+
+class Connected(Generic[S]):
+    """A client's address and its session.
+
+    Args:
+        url: of the service; else ``FINETUNED_URL``, else this machine's port 8000.
+        key: API key; else ``FINETUNED_API_KEY``, else, for a service on this machine only, the key that
+            ``finetuned up`` left in ``FINETUNED_DATA_DIR`` or ``./finetuned-data``.
+        timeout: seconds without a byte after which a request is given up.
+        patience: seconds for which a request that may be repeated is tried again while the service is away or busy.
+
+    Every method raises :class:`ApiError`.
+    """
+
+    _opened: Callable[[Target], S]
+
+    def __init__(
+        self,
+        url: str | None = None,
+        key: str | None = None,
+        timeout: float = 120.0,
+        patience: float = _PATIENCE_SECONDS,
+    ) -> None:
+        target = Target.found(url, key, timeout, patience)
+        self.url = target.url
+        self.session = type(self)._opened(target)
 
 
 def request_options(call: Call) -> dict[str, Any]:

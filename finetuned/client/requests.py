@@ -125,6 +125,7 @@ def succeeds(route: str) -> Op[bool]:
         response: httpx.Response = yield Call("GET", route)
     except httpx.TransportError as error:
         raise unreachable(service.url, error) from error
+    service.met = True
     return response.is_success
 
 

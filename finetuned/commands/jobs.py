@@ -39,7 +39,7 @@ def show(at: Remote, job_id: JobId) -> None:
 @remote
 def watch(at: Remote, job_id: JobId, timeout: Timeout = None, cancel_on_interrupt: Cancel = False) -> None:
     """Wait for a job's end, with its metrics as they come; Ctrl-C leaves it running."""
-    job = ended(at.client.job(job_id), cancel_on_interrupt=cancel_on_interrupt, timeout=timeout)
+    job = ended(at, at.client.job(job_id), cancel_on_interrupt=cancel_on_interrupt, timeout=timeout)
     at.show(job, JOB_FIELDS)
     require(job, "succeeded")
 

@@ -64,7 +64,7 @@ def train(
         return
     job = at.client.create_job(dataset=dataset.id, **body)
     if wait:
-        job = ended(job, cancel_on_interrupt=cancel_on_interrupt, timeout=timeout)
+        job = ended(at, job, cancel_on_interrupt=cancel_on_interrupt, timeout=timeout)
     at.show(job, JOB_FIELDS)
     if wait:
         require(job, "succeeded")
@@ -87,7 +87,7 @@ def evaluate(
 ) -> None:
     """Measure a model on a data set, and wait for the report."""
     job = at.client.evaluate(model, dataset)
-    job = ended(job, cancel_on_interrupt=cancel_on_interrupt, timeout=timeout)
+    job = ended(at, job, cancel_on_interrupt=cancel_on_interrupt, timeout=timeout)
     require(job, "succeeded")
     found: Any = job.report
     show_report(at, found)

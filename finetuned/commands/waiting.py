@@ -6,12 +6,14 @@ from contextlib import contextmanager
 
 from finetuned.client import Dataset, Job
 from finetuned.commands.exits import CommandError, ExitCode, Json
+from finetuned.commands.remote import Remote
 from finetuned.output import JobBar, job_progress
 
 
-def ended(job: Job, *, cancel_on_interrupt: bool = False, timeout: float | None = None) -> Job:
+def ended(at: Remote, job: Job, *, cancel_on_interrupt: bool, timeout: float | None) -> Job:
     """The job at its end, with a bar until then. Ctrl-C leaves it running, unless it is to be cancelled."""
-    with _interruptible(job, cancel_on_interrupt=cancel_on_interrupt), job_progress() as progress:
+    bar = job_progress(silent=at.as_json)
+    with _interruptible(job, cancel_on_interrupt=cancel_on_interrupt), bar as progress:
         return job.wait(JobBar(progress, job.name).update, timeout)
 
 
