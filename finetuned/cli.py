@@ -7,23 +7,41 @@ from typing import Annotated
 
 import typer
 
-from finetuned import commands, keyfile, parts, up
-from finetuned.failure import UpError
+from finetuned import keyfile, parts, up
+from finetuned.commands import (
+    checkpoints,
+    datasets,
+    exits,
+    jobs,
+    keys,
+    models,
+    operating,
+    predicting,
+    reporting,
+    training,
+    weights,
+)
 from finetuned.lock import stop_holder
-from finetuned.transport import ApiError
 
 _STOP_SECONDS = 90.0
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+"""What typer raises for every wrong command line; it exports the subclass alone."""
 
-cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-cli.add_typer(commands.weights, name="weights")
-cli.add_typer(commands.checkpoints, name="checkpoints")
-cli.add_typer(commands.datasets, name="datasets")
-cli.add_typer(commands.jobs, name="jobs")
-cli.add_typer(commands.models, name="models")
-cli.command("train")(commands.train)
-cli.command("predict")(commands.predict)
-cli.command("report")(commands.report)
-cli.command("evaluate")(commands.evaluate)
+cli = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+cli.command("train")(training.train)
+cli.command("predict")(predicting.predict)
+cli.command("report")(reporting.report)
+cli.command("evaluate")(training.evaluate)
+cli.add_typer(datasets.app, name="datasets")
+cli.add_typer(jobs.app, name="jobs")
+cli.add_typer(models.app, name="models")
+cli.add_typer(checkpoints.app, name="checkpoints")
+cli.add_typer(weights.app, name="weights")
+cli.add_typer(keys.app, name="keys")
+cli.command("backbones")(operating.backbones)
+cli.command("workers")(operating.workers)
+cli.command("usage")(operating.usage)
+cli.command("audit")(operating.audit)
 
 DataDir = Annotated[Path, typer.Option(envvar="FINETUNED_DATA_DIR", help="Folder of everything that must last.")]
 
@@ -69,19 +87,21 @@ def _become(module: str) -> None:
 
 
 def main() -> None:
-    """Run the command line; what a user can mend is one line on stderr and exit code 1."""
+    """Run the command line. What a user can mend is one line on stderr, and an exit code of its kind."""
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(arguments: list[str]) -> int:
+    as_json = "--json" in arguments
     try:
-        cli()
-    except ApiError as error:
-        hint = " Set FINETUNED_API_KEY, or FINETUNED_DATA_DIR." if error.status == 401 else ""
-        _fail(f"{error}{hint}")
-    except (UpError, OSError) as error:
-        _fail(str(error))
-
-
-def _fail(message: str) -> None:
-    typer.secho(f"Error: {message}", err=True, fg=typer.colors.RED)
-    sys.exit(1)
+        return int(cli(arguments, prog_name="finetuned", standalone_mode=not as_json) or 0)
+    except _UsageError as error:
+        return exits.usage_error(str(error))
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.ExitCode.OK
+    except exits.EXPECTED as error:
+        return exits.report(error, as_json=as_json)
 
 
 if __name__ == "__main__":

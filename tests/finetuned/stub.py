@@ -1,15 +1,19 @@
 """A tiny service on a real socket that speaks the contract, and remembers what it was asked."""
 
+import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from tests.finetuned.waiting import until
 
@@ -30,6 +34,14 @@ REPORT: Json = {
 }
 
 
+@dataclass(frozen=True)
+class Mishap:
+    """What befalls a request: a status instead of an answer, or (0) an answer that is lost when all is done."""
+
+    status: int
+    retry_after: str | None = None
+
+
 class Stub:
     """What was received, and how far its one data set and its one job are."""
 
@@ -41,7 +53,11 @@ class Stub:
         self.pages: list[str | None] = []
         self.polls_until_ended = 2
         self.aliases: Json = {}
+        self.task = "text-classification"
         self.model_file = "개미-v3"
+        self.mishaps: list[Mishap] = []
+        self.times: list[float] = []
+        self.events: list[list[Json]] = []
         self.job: Json = {"id": "job_1", "name": "a job", "status": "running", "backbone": "hf/x", "report": REPORT}
 
 
@@ -50,15 +66,33 @@ def _app(stub: Stub) -> FastAPI:
 
     @app.middleware("http")
     async def remember(request: Request, proceed: Any) -> Response:
-        stub.headers.append(dict(request.headers))
+        stub.headers.append({"method": request.method, "path": request.url.path, **request.headers})
+        stub.times.append(time.monotonic())
+        mishap = stub.mishaps.pop(0) if stub.mishaps else None
+        if mishap and mishap.status:
+            return _refused(mishap)
         answer: Response = await proceed(request)
-        return answer
+        return _lost() if mishap else answer
 
     _add_uploads(app, stub)
     _add_jobs(app, stub)
     _add_versions(app, stub)
     _add_models(app, stub)
     return app
+
+
+def _event(event: Json) -> str:
+    return f"id: {event['id']}\nevent: {event['type']}\ndata: {json.dumps(event['data'])}\n\n"
+
+
+def _refused(mishap: Mishap) -> Response:
+    headers = {} if mishap.retry_after is None else {"Retry-After": mishap.retry_after}
+    return JSONResponse({"code": "not_now", "detail": "Not now. Come again."}, mishap.status, headers)
+
+
+def _lost() -> Response:
+    """Less than it promises: the connection is cut."""
+    return StreamingResponse(iter((b"{",)), headers={"Content-Length": "1000"})
 
 
 def _add_uploads(app: FastAPI, stub: Stub) -> None:
@@ -92,6 +126,19 @@ def _add_jobs(app: FastAPI, stub: Stub) -> None:
         if job_id != "job_1":
             return JSONResponse({"code": "not_found", "detail": "No such job. List them."}, 404)
         return _ended_after_polls(stub, stub.job, "succeeded")
+
+    @app.get("/jobs/{_job_id}/events")
+    def events(_job_id: str) -> Response:
+        if not stub.events:
+            return Response(status_code=204)
+        lines = [
+            f"id: {one['id']}\nevent: {one['type']}\ndata: {json.dumps(one['data'])}\n\n" for one in stub.events.pop(0)
+        ]
+        return StreamingResponse(iter(["retry: 1000\n\n", *lines, ": keep-alive\n\n"]), media_type="text/event-stream")
+
+    @app.post("/jobs/{_job_id}/cancel", status_code=202)
+    def cancel(_job_id: str) -> Json:
+        return {**stub.job, "cancel_requested": True}
 
     @app.get("/jobs")
     def jobs(limit: int, after: str | None = None) -> Json:
@@ -133,7 +180,7 @@ def _add_models(app: FastAPI, stub: Stub) -> None:
 
     @app.get("/models/{_ref:path}")
     def model(_ref: str) -> Json:
-        return {"id": "mdl_1", "task": "text-classification"}
+        return {"id": "mdl_1", "task": stub.task}
 
     @app.post("/predict")
     async def predict(request: Request) -> Json:
@@ -162,12 +209,45 @@ def _ended_after_polls(stub: Stub, found: Json, ended: str) -> Json:
 def serving() -> Iterator[Stub]:
     """A stub that answers until the end of the block."""
     stub = Stub()
-    server = uvicorn.Server(uvicorn.Config(_app(stub), log_level="warning", lifespan="off"))
+    with _listening(_app(stub)) as stub.url:
+        yield stub
+
+
+class Sink:
+    """Takes uploads of any size without keeping them; ``bytes`` is the size of the last one."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.bytes = 0
+        self.tail = b""
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        """Read to the end, then say something."""
+        received, self.tail, more = 0, b"", True
+        while more:
+            message = await receive()
+            received += len(message.get("body", b""))
+            self.tail = (self.tail + message.get("body", b""))[-100:]
+            more = message.get("more_body", False)
+        self.bytes = received
+        await JSONResponse({"id": "ds_1", "status": "processing"})(_scope, receive, send)
+
+
+@contextmanager
+def sinking() -> Iterator[Sink]:
+    """A sink that takes uploads until the end of the block."""
+    sink = Sink()
+    with _listening(sink) as sink.url:
+        yield sink
+
+
+@contextmanager
+def _listening(app: Any) -> Iterator[str]:
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        stub.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         until(lambda: server.started, "the stub serves")
-        yield stub
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
         thread.join()

@@ -92,7 +92,7 @@ def test_json_is_printed_whole(stub: Stub) -> None:
 def test_refusal_is_one_line_and_a_failure(stub: Stub) -> None:
     done = _finetuned(stub.url, "jobs", "show", "job_7")
 
-    assert done.returncode == 1
+    assert done.returncode == 4
     assert done.stdout == ""
     assert done.stderr == "Error: No such job. List them. (not_found)\n"
 
@@ -100,14 +100,14 @@ def test_refusal_is_one_line_and_a_failure(stub: Stub) -> None:
 def test_missing_file_is_one_line_and_a_failure(stub: Stub) -> None:
     done = _finetuned(stub.url, "train", "nothing.zip", "--backbone", "hf/x")
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr == "Error: There is no file or folder nothing.zip. Check the path.\n"
 
 
 def test_service_that_does_not_answer_is_one_line_and_a_failure() -> None:
     done = _finetuned(f"http://127.0.0.1:{free_port('127.0.0.1')}", "models", "list")
 
-    assert done.returncode == 1
+    assert done.returncode == 6
     assert done.stderr.startswith("Error: No answer from ")
     assert len(done.stderr.splitlines()) == 1
 
