@@ -10,11 +10,13 @@ from pydantic_core import to_json
 from starlette.requests import ClientDisconnect
 
 from app import forms
-from app.deps import CallerDep, ServicesDep
+from app.deps import CallerDep, Services, ServicesDep
 from app.errors import responses
 from app.predictions import answering, inputs
-from app.predictions.predicting import Leaving
+from app.predictions.inputs import Asked
+from app.predictions.predicting import Leaving, Prediction
 from app.predictions.schemas import PredictForm, Predictions, PredictRequest
+from models_store.keys import Caller
 
 router = APIRouter(tags=["predictions"])
 
@@ -44,17 +46,29 @@ async def predict(request: Request, services: ServicesDep, caller: CallerDep) ->
     """Classify texts or images. A bad input fails alone: its prediction is an `error`, the answer is still 200."""
     with services.pool.place():
         asked = await inputs.read(request, services.settings.max_prediction_inputs)
-        leaving = Leaving()
-        watch = asyncio.create_task(_watch(request, leaving))
-        try:
-            model, predictions = await to_thread.run_sync(
-                answering.answer, services, caller, asked, leaving, limiter=services.pool.threads
-            )
-        except CancelledError as error:
-            raise ClientDisconnect from error
-        finally:
-            watch.cancel()
+        model, predictions = await answered(request, services, caller, asked)
     return Response(to_json({"model": model, "predictions": predictions}), media_type="application/json")
+
+
+async def answered(
+    request: Request, services: Services, caller: Caller, asked: Asked
+) -> tuple[str, list[Prediction]]:
+    """The model's id, and what it says of each input. The caller has a place, and has read the request's body.
+
+    Raises:
+        ClientDisconnect: the client has left.
+        FinetunedError: as :func:`app.predictions.answering.answer`.
+    """
+    leaving = Leaving()
+    watch = asyncio.create_task(_watch(request, leaving))
+    try:
+        return await to_thread.run_sync(
+            answering.answer, services, caller, asked, leaving, limiter=services.pool.threads
+        )
+    except CancelledError as error:
+        raise ClientDisconnect from error
+    finally:
+        watch.cancel()
 
 
 async def _watch(request: Request, leaving: Leaving) -> None:

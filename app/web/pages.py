@@ -4,11 +4,21 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from app.web import home, signing_in, static, unknown
+from app.web import comparing, home, predicting, signing_in, static, unknown
+from app.web.admin import audit, keys, usage, weights
+from app.web.models import listing, page
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     static.router,
     signing_in.router,
     home.router,
+    listing.router,
+    page.router,
+    predicting.router,
+    comparing.router,
+    keys.router,
+    usage.router,
+    audit.router,
+    weights.router,
     unknown.router,  # last: it takes every other address of a page
 )

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
-from app.web.messages import en, en_models, ko, ko_models
+from app.web.messages import en, en_admin, en_models, ko, ko_admin, ko_models
 
 TABLES: Final[Mapping[str, Mapping[str, str]]] = {
-    "en": {**en.MESSAGES, **en_models.MESSAGES},
-    "ko": {**ko.MESSAGES, **ko_models.MESSAGES},
+    "en": {**en.MESSAGES, **en_models.MESSAGES, **en_admin.MESSAGES},
+    "ko": {**ko.MESSAGES, **ko_models.MESSAGES, **ko_admin.MESSAGES},
 }
