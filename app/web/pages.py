@@ -6,12 +6,14 @@ from fastapi import APIRouter
 
 from app.web import comparing, home, predicting, signing_in, static, unknown
 from app.web.admin import audit, keys, usage, weights
+from app.web.datasets import pages as datasets
 from app.web.models import listing, page
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     static.router,
     signing_in.router,
     home.router,
+    datasets.router,
     listing.router,
     page.router,
     predicting.router,
