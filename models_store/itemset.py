@@ -202,7 +202,7 @@ class ItemSet:
 
 @lru_cache(maxsize=16)
 def _starts(manifest: Path) -> "array[int]":
-    """Where each line begins; kept, as a page with a hundred pictures asks for it a hundred times and it never changes."""
+    """Where each line begins: kept, as a page with a hundred pictures asks as often, and it never changes."""
     starts = array("Q")
     position = 0
     with manifest.open("rb") as lines:
