@@ -49,4 +49,4 @@ def askable(session: Session, model: ModelRow, *, owner: str | None, limit: int)
     query = select(DatasetRow.id, DatasetRow.name).where(DatasetRow.status == "ready", DatasetRow.task == model.task)
     if owner is not None:
         query = query.where(DatasetRow.owner == owner)
-    return list(session.execute(query.order_by(DatasetRow.id.desc()).limit(limit)).tuples())
+    return [(row.id, row.name) for row in session.execute(query.order_by(DatasetRow.id.desc()).limit(limit))]

@@ -47,6 +47,7 @@ MESSAGES: Final[dict[str, str]] = {
     "models.accuracy": "Accuracy",
     "models.actions": "Actions",
     "models.aliases": "Aliases",
+    "models.aliases.any_question": "Set this alias to version {version}? Another version that has it loses it.",
     "models.aliases.form": "Up to 64 of a-z, 0-9, - and _; not “latest”, which is always the newest version.",
     "models.aliases.move_question": (
         "Point “{alias}” to version {version}? It means version {now} now, and clients that ask for it get "
@@ -166,6 +167,7 @@ MESSAGES: Final[dict[str, str]] = {
         "before it. Models with the same backbone share it on disk and in memory."
     ),
     "models.proofs.title": "What was proved",
+    "models.report_json": "Report (JSON)",
     "models.table": "Models, newest first",
     "models.task": "Task",
     "models.task.image-classification": "Images",

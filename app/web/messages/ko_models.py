@@ -47,6 +47,7 @@ MESSAGES: Final[dict[str, str]] = {
     "models.accuracy": "정확도",
     "models.actions": "동작",
     "models.aliases": "별칭",
+    "models.aliases.any_question": "이 별칭을 버전 {version}에 지정할까요? 다른 버전에 있던 같은 별칭은 옮겨집니다.",
     "models.aliases.form": (
         "a-z, 0-9, -, _ 를 최대 64자까지 쓸 수 있습니다. “latest”는 항상 최신 버전을 뜻하므로 쓸 수 없습니다."
     ),
@@ -158,6 +159,7 @@ MESSAGES: Final[dict[str, str]] = {
         "디스크와 메모리에서 백본을 공유합니다."
     ),
     "models.proofs.title": "검증된 사항",
+    "models.report_json": "보고서(JSON)",
     "models.table": "최신순 모델 목록",
     "models.task": "종류",
     "models.task.image-classification": "이미지",
