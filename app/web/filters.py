@@ -1,5 +1,6 @@
 """How templates write numbers and sizes; times are written by the browser, in the reader's own zone."""
 
+import json
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -8,6 +9,7 @@ from app.deps import rfc3339
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB")
 _MINUTE: Final = 60
 _HOUR: Final = 3600
+_SHORTEST: Final = 0.1
 NOTHING: Final = "–"
 
 
@@ -39,7 +41,7 @@ def seconds(value: float | None) -> str:
     if value is None:
         return NOTHING
     if value < 10:
-        return f"{value:.1f} s"
+        return f"{value:.1f} s" if value >= _SHORTEST or not value else f"< {_SHORTEST} s"
     whole = round(value)
     if whole < _MINUTE:
         return f"{whole} s"
@@ -51,6 +53,11 @@ def seconds(value: float | None) -> str:
 def short_id(value: str) -> str:
     """The part of an id that people tell objects apart by."""
     return value[-8:]
+
+
+def pretty(value: object) -> str:
+    """JSON as plain text, which templates escape like any other: what ``tojson`` gives is not fit for attributes."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def iso(moment: float | str) -> str:
@@ -69,6 +76,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "number": number,
     "seconds": seconds,
     "short_id": short_id,
+    "pretty": pretty,
     "iso": iso,
     "readable": readable,
 }

@@ -14,7 +14,7 @@ _FOR_SCRIPTS: Final = "js."
 
 
 class Texts:
-    """Gives a message of the tables: ``t("jobs.title")``, ``t("jobs.epoch", epoch=3)``."""
+    """Gives a message of the tables: ``t("jobs.text")``, ``t("jobs.epoch", epoch=3)``."""
 
     def __init__(self, language: str) -> None:
         self.language = language

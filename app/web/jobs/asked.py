@@ -41,13 +41,14 @@ def spec(form: FormData) -> JobSpec:
 
 
 def _training(given: Mapping[str, str]) -> dict[str, Any]:
-    training: dict[str, Any] = {name: _read(given[name]) for name in _TRAINING if name in given}
-    if given.get("patience"):
-        patience = int(given["patience"]) if given["patience"].isdecimal() else given["patience"]
+    training: dict[str, Any] = {name: given[name] for name in _TRAINING if name in given}
+    if "batch_size" in training:  # a number or a word: a number in letters would be taken as a word
+        training["batch_size"] = _whole(training["batch_size"])
+    if "patience" in given:
+        patience = _whole(given["patience"])
         training["early_stopping"] = {"patience": patience} if patience else None
     return training
 
 
-def _read(value: str) -> str | int:
-    """Whole numbers as such: a choice between a number and a word would take them as a word."""
+def _whole(value: str) -> str | int:
     return int(value) if value.isascii() and value.isdecimal() and len(value) < 12 else value

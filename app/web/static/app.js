@@ -75,6 +75,7 @@ export function bytes(count) {
 
 export function duration(value) {
   if (value === null || value === undefined) return "–";
+  if (value && value < 0.1) return "< 0.1 s";
   if (value < 10) return `${value.toFixed(1)} s`;
   const whole = Math.round(value);
   if (whole < 60) return `${whole} s`;

@@ -3,11 +3,15 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
-from tests.app.service import ADMIN_KEY, Running
+from app.settings import AppSettings
+from tests.app.service import ADMIN_KEY, Running, running
+from tests.app.web.content import Content, fill
 
 
 @contextmanager
@@ -45,3 +49,30 @@ def browser_of(service: Running) -> Iterator[Callable[[str], httpx.Client]]:
             return opened.enter_context(signed_in(service, key))
 
         yield make
+
+
+@dataclass(frozen=True)
+class Site:
+    """A service that many tests look at, and none changes."""
+
+    service: Running
+    browser: httpx.Client
+    """The admin's."""
+    content: Content
+    """Ann's."""
+    bob: httpx.Client
+    """A user who has nothing."""
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory, broker_url: str) -> Iterator[Site]:
+    """Two users, of whom one has something of everything."""
+    folder = tmp_path_factory.mktemp("site")
+    settings = AppSettings(data_dir=folder / "data", redis_url=broker_url, api_key=SecretStr(ADMIN_KEY))
+    with running(settings) as service, ExitStack() as opened:
+        with service.user("ann") as ann:
+            content = fill(service, ann)
+        with service.client() as admin:
+            bobs = admin.post("/keys", json={"owner": "bob", "role": "user"}).json()["key"]
+        browsers = [opened.enter_context(signed_in(service, key)) for key in (ADMIN_KEY, bobs)]
+        yield Site(service, browsers[0], content, browsers[1])

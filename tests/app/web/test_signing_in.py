@@ -3,14 +3,18 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from sqlalchemy import select, update
 
 from app.settings import AppSettings
 from models_store import sessions
-from models_store.database.tables import SessionRow
 from models_store.errors import UnauthorizedError
 from tests.app.service import ADMIN_KEY, Running, assert_problem, running, upload_texts
-from tests.app.web.conftest import signed_in, token
+from tests.app.web.conftest import Site, signed_in, token
+
+
+@pytest.fixture
+def service(site: Site) -> Running:
+    """One for all of these tests."""
+    return site.service
 
 
 def _cookie(answer: httpx.Response) -> http.cookies.Morsel[str]:
@@ -31,13 +35,6 @@ def test_no_script_reads_the_cookie_and_no_other_site_makes_a_browser_send_it(se
         behind_tls = browser.post("/login", data={"key": ADMIN_KEY}, headers={"X-Forwarded-Proto": "https"})
     assert (plain["httponly"], plain["samesite"].lower(), plain["secure"]) == (True, "strict", "")
     assert _cookie(behind_tls)["secure"] is True
-
-
-def test_the_database_holds_no_cookie(service: Running, browser: httpx.Client) -> None:
-    with service.database.read() as session:
-        (row,) = session.scalars(select(SessionRow))
-    assert row.sha256 != browser.cookies["finetuned_session"]
-    assert browser.cookies["finetuned_session"] not in str(vars(row))
 
 
 @pytest.mark.parametrize("path", ["/", "/ui/datasets", "/ui/nothing?a=b"])
@@ -92,15 +89,6 @@ def test_a_revoked_key_ends_its_sessions_at_once(service: Running) -> None:
             admin.delete(f"/keys/{made['id']}")
             assert_problem(browser.get("/jobs"), 401, "session_ended")
             assert browser.get("/").status_code == 303
-
-
-def test_a_session_ends_when_its_time_is_over(service: Running, browser: httpx.Client) -> None:
-    with service.database.write() as session:
-        session.execute(update(SessionRow).values(expires_at=1.0))
-    service.services.authenticator.forget()
-    assert_problem(browser.get("/jobs"), 401, "session_ended")
-    with signed_in(service), service.database.read() as session:
-        assert len(session.scalars(select(SessionRow)).all()) == 1, "the old one was removed"
 
 
 def test_a_sessions_cookie_is_no_key(service: Running, browser: httpx.Client) -> None:
