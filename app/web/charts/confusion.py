@@ -10,7 +10,11 @@ from app.web.charts.markup import Words, element, scrolling, share, table
 
 MOST_CLASSES: Final = 20
 """A larger matrix cannot be read; then the pairs that are confused most are listed."""
+_ROOMY: Final = 7
+"""A matrix of more classes has narrow columns with upright names."""
 MOST_PAIRS: Final = 20
+_BESIDE: Final = 6
+"""Pairs that stand beside a large matrix, where they are hard to find."""
 _LEVELS: Final = 10
 
 
@@ -18,7 +22,7 @@ def confusions(figures: Mapping[str, Any], t: Words) -> Markup:
     """The matrix of a part of a report, or, where it would have too many classes, the most confused pairs."""
     matrix, labels = figures["confusion_matrix"], [row["label"] for row in figures["classes"]]
     if matrix is None or len(labels) > MOST_CLASSES:
-        return _pairs(figures, t)
+        return _pairs(figures, MOST_PAIRS, t)
     caption = t("charts.confusion.caption")
     head = element("tr", element("th", t("charts.confusion.corner"), scope="col"), *map(_column_head, labels))
     rows = (_row(place, labels, counts, t) for place, counts in enumerate(matrix))
@@ -27,9 +31,12 @@ def confusions(figures: Mapping[str, Any], t: Words) -> Markup:
         element("caption", caption),
         element("thead", head),
         element("tbody", *rows),
-        class_="confusion crowded" if len(labels) > MOST_CLASSES // 3 else "confusion",
+        class_="confusion crowded" if len(labels) > _ROOMY else "confusion",
     )
-    return scrolling(grid, caption)
+    drawn = scrolling(grid, caption)
+    if len(labels) <= _ROOMY or not figures["confusions"]:
+        return drawn
+    return element("div", drawn, _pairs(figures, _BESIDE, t), class_="matrix-and-pairs")
 
 
 def _column_head(label: str) -> Markup:
@@ -50,8 +57,8 @@ def _cell(label: str, predicted: str, count: int, items: int, t: Words) -> Marku
     return element("td", f"{count:,}", class_=f"{kind} level-{level}", title=said)
 
 
-def _pairs(figures: Mapping[str, Any], t: Words) -> Markup:
-    found = figures["confusions"][:MOST_PAIRS]
+def _pairs(figures: Mapping[str, Any], most: int, t: Words) -> Markup:
+    found = figures["confusions"][:most]
     if not found:
         return element("p", t("charts.confusion.none"))
     support = {row["label"]: row["support"] for row in figures["classes"]}

@@ -63,7 +63,7 @@ def table(caption: str, heads: Iterable[Child], rows: Iterable[Iterable[Child]],
 
 def scrolling(content: Markup, label: str) -> Markup:
     """What may be wider than a phone; the keyboard reaches it, so that it can be scrolled."""
-    return element("div", content, class_="scrolling", tabindex="0", role="region", aria_label=label)
+    return element("div", content, class_="scrolling", tabindex="0", role="group", aria_label=label)
 
 
 def folded(summary: str, content: Markup) -> Markup:

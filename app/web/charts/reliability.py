@@ -10,6 +10,7 @@ from app.web.charts.markup import Child, Words, element, figure, folded, picture
 _SIDE: Final = 200.0
 _LEFT: Final = 34.0
 _TOP: Final = 8.0
+_RIGHT: Final = 18.0
 _BELOW: Final = 34.0
 _TICKS: Final = (0.0, 0.5, 1.0)
 _FAINTEST: Final = 0.25
@@ -37,7 +38,7 @@ def _diagram(name: str, title: str, bins: Sequence[Bin], ece: float | None, t: W
         name,
         title,
         said,
-        _LEFT + _SIDE + _TOP,
+        _LEFT + _SIDE + _RIGHT,
         _TOP + _SIDE + _BELOW,
         *_axes(t),
         *(_bar(entry, most) for entry in met),

@@ -34,6 +34,7 @@ MESSAGES: Final[dict[str, str]] = {
     ),
     "compare.title": "Compare jobs",
     "compare.to_model": "Model",
+    "compare.to_model_of": "Model of {name}",
     # Administration
     "role.service": "service",
     "keys.create": "Create key",

@@ -4,7 +4,7 @@ from typing import Final
 
 MESSAGES: Final[dict[str, str]] = {
     # 작업 비교
-    "compare.best_epoch": "최고 에폭",
+    "compare.best_epoch": "최고 에포크",
     "compare.button": "선택한 작업 비교",
     "compare.choose": "작업 선택",
     "compare.choose_job": "{name} 비교({id})",
@@ -14,7 +14,7 @@ MESSAGES: Final[dict[str, str]] = {
     "compare.duration": "소요 시간",
     "compare.empty_text": "데이터셋으로 작업을 시작하세요. 작업이 두 개 이상이면 비교할 수 있습니다.",
     "compare.empty_title": "아직 작업이 없습니다",
-    "compare.epochs": "에폭 수",
+    "compare.epochs": "에포크 수",
     "compare.job": "작업",
     "compare.metric.train_loss": "학습 손실",
     "compare.metric.val_accuracy": "검증 정확도",
@@ -22,7 +22,7 @@ MESSAGES: Final[dict[str, str]] = {
     "compare.model": "모델",
     "compare.older": "이전 작업",
     "compare.one": "작업을 하나 더 선택하면 차이를 볼 수 있습니다.",
-    "compare.plot": "{jobs}의 에폭별 {metric}",
+    "compare.plot": "{jobs}의 에포크별 {metric}",
     "compare.results": "결과",
     "compare.same": "모든 설정이 같습니다.",
     "compare.setting": "설정",
@@ -31,6 +31,7 @@ MESSAGES: Final[dict[str, str]] = {
     "compare.text": "여러 작업의 손실과 정확도, 설정과 결과를 나란히 비교합니다. 한 번에 최대 8개까지 가능합니다.",
     "compare.title": "작업 비교",
     "compare.to_model": "모델",
+    "compare.to_model_of": "{name}의 모델",
     # 관리
     "role.service": "서비스",
     "keys.create": "키 만들기",

@@ -1,52 +1,35 @@
 // Curves of several jobs over each other; those of running jobs grow while the page is looked at.
-import { api, listen } from "./app.js";
+import { api, listen, t } from "./app.js";
+import { curves } from "./plots.js";
 
 const jobs = JSON.parse(document.getElementById("curves").textContent);
-const places = [...document.querySelectorAll("[data-plot]")];
 const MOST_STREAMS = 4; // a browser has six connections to a server
-let plots = [];
+const percent = (value) => `${Number((100 * value).toFixed(1))}%`;
+const number = (value) => String(Number(value.toPrecision(3)));
+const twice = (name) => jobs.filter((job) => job.name === name).length > 1;
+const label = (job) => (twice(job.name) ? `${job.name} (${job.id.slice(-8)})` : job.name);
 
-const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-
-/** The colour of a series as its swatch in the table has it. */
-const colour = (index) => getComputedStyle(document.querySelector(`.swatch.series-${index}`)).backgroundColor;
-
-function data(metric) {
+/** uPlot's columns: the epochs that any job has, and each job's values, null where it has none. */
+function columns(metric) {
   const epochs = [...new Set(jobs.flatMap((job) => job.epochs.map((epoch) => epoch.epoch)))].sort((a, b) => a - b);
   const values = jobs.map((job) => {
-    const found = new Map(job.epochs.map((epoch) => [epoch.epoch, epoch[metric] ?? null]));
+    const found = new Map(job.epochs.map((epoch) => [epoch.epoch, epoch[metric]]));
     return epochs.map((epoch) => found.get(epoch) ?? null);
   });
   return [epochs, ...values];
 }
 
-function axis(more = {}) {
-  const line = { stroke: style("--border"), width: 1 };
-  return { stroke: style("--muted"), grid: line, ticks: line, font: "12px system-ui, sans-serif", ...more };
-}
+const series = jobs.map((job, place) => ({ label: label(job), colour: `series-${place}` }));
+const plots = [...document.querySelectorAll("[data-plot]")].map((place) => {
+  const metric = place.dataset.plot;
+  const write = metric.endsWith("accuracy") ? percent : number;
+  return { metric, plot: curves(place, series, columns(metric), { write, label: t("epoch") }) };
+});
 
-function drawn(place) {
-  const series = jobs.map((job, index) => ({
-    label: job.name, stroke: colour(index), width: 2, spanGaps: true, points: { size: 5 },
-  }));
-  const whole = (plot, splits) => splits.map((split) => (Number.isInteger(split) ? split : ""));
-  const options = {
-    width: place.clientWidth, height: 240, legend: { show: jobs.length > 0 }, scales: { x: { time: false } },
-    axes: [axis({ values: whole }), axis({ size: 56 })], series: [{ label: "" }, ...series],
-    cursor: { sync: { key: "compare" } },
-  };
-  return new uPlot(options, data(place.dataset.plot), place);
-}
-
-function draw() {
-  for (const plot of plots) plot.destroy();
-  plots = places.map(drawn);
-}
-
-async function follow(job) {
+function follow(job) {
   const refresh = async () => {
     job.epochs = (await api("GET", `/jobs/${job.id}/metrics`)).epochs;
-    plots.forEach((plot, index) => plot.setData(data(places[index].dataset.plot)));
+    for (const { metric, plot } of plots) plot.update(columns(metric));
   };
   listen((after) => `/jobs/${job.id}/events${after ? `?after=${after}` : ""}`, {
     metrics: () => { refresh(); },
@@ -54,9 +37,4 @@ async function follow(job) {
   }, () => location.reload());
 }
 
-draw();
-new ResizeObserver(() => plots.forEach((plot, index) => plot.setSize({ width: places[index].clientWidth, height: 240 })))
-  .observe(places[0]);
-document.addEventListener("themechange", draw);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 jobs.filter((job) => job.running).slice(0, MOST_STREAMS).forEach(follow);

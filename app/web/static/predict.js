@@ -8,7 +8,6 @@ function show() {
   const [file] = input.files;
   if (preview.src) URL.revokeObjectURL(preview.src);
   preview.hidden = !file;
-  document.getElementById("predict-name").textContent = file?.name ?? "";
   if (!file) return;
   preview.src = URL.createObjectURL(file);
   preview.alt = file.name;

@@ -59,7 +59,7 @@ def test_settings_that_differ_and_results_are_told(browser: httpx.Client, pair: 
     assert "strategy auto full" in said
     assert "training.max_epochs" not in said, "the same in both"
     assert "<first>" in said
-    assert "Running auto 75.0% 0.3 1 2" in said
+    assert "Running auto 75.0% 0.3 2 2" in said
 
 
 def test_a_name_cannot_end_the_data_of_the_curves(service: Running, browser: httpx.Client) -> None:

@@ -44,7 +44,7 @@ def test_labels_stay_text_however_they_are() -> None:
 
 def test_the_keyboard_reaches_a_matrix_that_must_be_scrolled() -> None:
     frame = with_class(parsed(confusions(_figures([[1]], ["a"]), words)), "scrolling")[0]
-    assert (frame.get("tabindex"), frame.get("role")) == ("0", "region")
+    assert (frame.get("tabindex"), frame.get("role")) == ("0", "group")
     assert frame.get("aria-label")
 
 
@@ -62,3 +62,13 @@ def test_a_matrix_of_few_too_many_classes_gives_way_to_pairs_or_to_a_sentence() 
     drawn = parsed(confusions(_figures(matrix, [f"c{place}" for place in range(many)]), words))
     assert drawn.find(".//table") is None
     assert "No item was taken for another class." in "".join(drawn.itertext())
+
+
+def test_a_large_matrix_has_its_most_frequent_confusions_beside_it() -> None:
+    labels = [f"c{place}" for place in range(8)]
+    matrix = [[10 * int(row == column) for column in range(8)] for row in range(8)]
+    matrix[3][5] = 10
+    pairs = [{"label": "c3", "predicted": "c5", "count": 10}]
+    grid, beside = parsed(confusions(_figures(matrix, labels, pairs), words)).findall(".//table")
+    assert grid.get("class") == "confusion crowded"
+    assert rows(beside) == [["c3", "c5", "10", "50.0%"]]
