@@ -6,11 +6,14 @@ from dataclasses import dataclass
 import httpx
 from PIL import Image
 
-from models_store import jobs, leases
+from models_store import aliases, ids, jobs, leases, registry
 from models_store.database.engine import Database
 from models_store.database.tables import DatasetRow, EpochRow
 from models_store.itemset import SPLITS
+from models_store.keys import Caller
+from models_store.reporting import stored
 from tests.app.service import Example, Running, claimed, job, ready_dataset
+from tests.app.web.models.reported import report
 
 SCRIPT = "<script>alert(1)</script>"
 QUOTE = "\"'><img src=x onerror=alert(1)>"
@@ -32,6 +35,7 @@ class Content:
     failed: str
     running: str
     ended: str
+    model: str
 
     @property
     def addresses(self) -> list[str]:
@@ -39,7 +43,15 @@ class Content:
         sets = [f"/ui/datasets/{one}" for one in (self.texts, self.images)]
         parts = ("", "/live", "/classes", "/samples?label=a", "/problems", "/warnings")
         works = [f"/ui/jobs/{one}{part}" for one in (self.running, self.ended) for part in ("", "/state")]
-        return [*(f"{one}{part}" for one in sets for part in parts), f"/ui/datasets/{self.failed}", *works]
+        models = [f"/ui/models/{self.model}", f"/ui/predict?model={self.model}"]
+        compared = f"/ui/compare?job={self.running}&job={self.ended}"
+        return [
+            *(f"{one}{part}" for one in sets for part in parts),
+            f"/ui/datasets/{self.failed}",
+            *works,
+            *models,
+            compared,
+        ]
 
 
 def described(service: Running, dataset: str, examples: tuple[Example, ...], **columns: object) -> None:
@@ -73,7 +85,34 @@ def fill(service: Running, client: httpx.Client) -> Content:
     claim = claimed(service)
     with service.database.write() as session:
         jobs.record(session, claim.job_id, "log", {"message": SCRIPT})
-    return Content(text_set, image_set, _failed(service, client), running, ended)
+    return Content(text_set, image_set, _failed(service, client), running, ended, _model(service, text_set, ended))
+
+
+def _model(service: Running, dataset: str, job_id: str) -> str:
+    """A model with a report and an alias. Its weights are not there: no page needs them."""
+    labels = [QUOTE, SCRIPT, "b"]
+    model_id = ids.new("mdl")
+    with service.database.write() as session:
+        owner = session.get_one(DatasetRow, dataset).owner
+        card = {"labels": labels, "metrics": {"val_accuracy": 0.9}, "preprocessing": {}, "training": {"seed": SCRIPT}}
+        new = registry.NewModel(
+            id=model_id,
+            owner=owner,
+            name=SCRIPT,
+            job_id=job_id,
+            dataset_id=dataset,
+            task="text-classification",
+            backbone=QUOTE,
+            trunk="t",
+            card=card,
+            bytes=1,
+        )
+        registry.publish(session, new)
+    directory = registry.directory(service.settings.store_dir, model_id)
+    directory.mkdir(parents=True)
+    stored.write(directory, report(model_id, labels))
+    aliases.move(service.database, model_id, "production", caller=Caller(owner, "user"))
+    return model_id
 
 
 def _end(database: Database, claim: leases.Claim, job_id: str) -> None:
