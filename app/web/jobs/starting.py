@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 from fastapi import Query, Request, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from app.deps import CallerDep, Services, ServicesDep
 from app.jobs import creating, preflighting
@@ -90,14 +91,21 @@ async def start(request: Request, services: ServicesDep, caller: CallerDep) -> R
 
 
 async def _while_wanted(request: Request, services: Services, caller: Caller, spec: JobSpec) -> Preflight:
-    """Measure as long as somebody waits for it: the job that is started meanwhile needs the worker."""
+    """Measure as long as somebody waits for it: the job that is started meanwhile needs the worker.
+
+    Raises:
+        ClientDisconnect: nobody does any more.
+        FinetunedError: as :func:`app.jobs.preflighting.preflight` does.
+    """
     measuring = asyncio.create_task(preflighting.preflight(services, caller, spec))
     while not measuring.done() and not await request.is_disconnected():
         await asyncio.wait({measuring}, timeout=_LOOK_SECONDS)
     if not measuring.done():
         measuring.cancel()
         await asyncio.wait({measuring})
-    return await measuring
+    if measuring.cancelled():
+        raise ClientDisconnect
+    return measuring.result()
 
 
 def _datasets(services: Services, caller: Caller, wanted: str | None) -> list[DatasetRow]:

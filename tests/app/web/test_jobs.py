@@ -127,7 +127,7 @@ def test_the_decision_is_told_before_the_job_is_started(
     form = {"dataset": ready_dataset(service, client), "backbone": "hf/tests/none"}
     text = browser.post("/ui/jobs/new/preflight", data=form).text
     assert "Frozen backbone" in text
-    assert 'hx-post="/ui/jobs/new/measure"' in text
+    assert 'data-measure="/ui/jobs/new/measure"' in text
     assert "No worker is free" in browser.post("/ui/jobs/new/measure", data=form).text
     assert client.get("/jobs").json()["data"] == []
 
