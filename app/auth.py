@@ -1,4 +1,4 @@
-"""Whose key is it? Answers are kept for some seconds; a revocation in this process counts at once.
+"""Whose key is it, or whose session? Answers are kept for some seconds; a revocation in this process counts at once.
 
 Whoever sends many wrong keys is not listened to for a while: then an address gets in with keys alone that were right
 in this process before, so that others behind the same proxy go on.
@@ -6,15 +6,17 @@ in this process before, so that others behind the same proxy go on.
 
 import hashlib
 import time
+from collections.abc import Callable
 
 from anyio import CapacityLimiter, to_thread
 
 from app.rates import Buckets, too_many
-from models_store import keys
+from models_store import keys, sessions
 from models_store.database.engine import Database
 from models_store.errors import UnauthorizedError
 from models_store.keys import Caller
 
+_Find = Callable[[Database, str], Caller]
 _MAX_KNOWN = 1024
 _MAX_ONCE_RIGHT = 65_536
 
@@ -24,7 +26,7 @@ class Authenticator:
 
     def __init__(self, database: Database, cache_seconds: float, wrong_keys: Buckets | None = None) -> None:
         self._database = database
-        self._wrong_keys = wrong_keys or Buckets(0, 60.0)
+        self._wrong_keys = Buckets(0, 60.0) if wrong_keys is None else wrong_keys  # one without entries is false
         self._once_right: set[str] = set()
         self._cache_seconds = cache_seconds
         self._known: dict[str, tuple[float, Caller]] = {}
@@ -38,8 +40,20 @@ class Authenticator:
             TooManyError: ``too_many_requests``, many wrong keys came from there.
             UnavailableError: the database does not answer.
         """
-        key = _bearer(authorization)
-        digest = hashlib.sha256(key.encode()).hexdigest()
+        return await self._tell(keys.authenticate, _bearer(authorization), address)
+
+    async def authenticate_session(self, token: str, address: str = "") -> Caller:
+        """Tell who sent this session's cookie, from this address.
+
+        Raises:
+            UnauthorizedError: ``session_ended``.
+            TooManyError: ``too_many_requests``, many wrong keys came from there.
+            UnavailableError: the database does not answer.
+        """
+        return await self._tell(sessions.authenticate, token, address)
+
+    async def _tell(self, find: _Find, secret: str, address: str) -> Caller:
+        digest = hashlib.sha256(f"{find.__module__} {secret}".encode()).hexdigest()  # a session's is not taken as a key
         until, caller = self._known.get(digest, (0.0, None))
         if caller is not None and time.monotonic() < until:
             return caller
@@ -47,18 +61,18 @@ class Authenticator:
         if waiting:
             raise too_many(waiting, "Too many wrong keys came from this address.")
         try:
-            return await self._look_up(key, digest)
+            return await self._look_up(find, secret, digest)
         except UnauthorizedError:
             self._wrong_keys.take(address)
             raise
 
     def forget(self) -> None:
-        """Look every key up again: one was revoked."""
+        """Look every key and session up again: one was revoked, or ended."""
         self._known = {}
 
-    async def _look_up(self, key: str, digest: str) -> Caller:
+    async def _look_up(self, find: _Find, secret: str, digest: str) -> Caller:
         known = self._known  # a revocation meanwhile puts another dict in its place: then this answer is not kept
-        caller = await to_thread.run_sync(keys.authenticate, self._database, key, limiter=self._limiter)
+        caller = await to_thread.run_sync(find, self._database, secret, limiter=self._limiter)
         if len(known) >= _MAX_KNOWN:
             known.clear()
         known[digest] = (time.monotonic() + self._cache_seconds, caller)

@@ -23,14 +23,16 @@ from app.auth import Authenticator
 from app.headers import secured
 from app.rates import Rates
 from app.settings import AppSettings
+from app.web import cookies, refusals
 from models_store.errors import FinetunedError, InvalidError, TooLargeError
+from models_store.keys import Caller
 
 OPEN_PATHS: Final = frozenset(
-    {"/healthz", "/readyz", "/readyz/api", "/v2/health/live", "/v2/health/ready", "/openapi.json", "/docs"}
+    {"/healthz", "/readyz", "/readyz/api", "/v2/health/live", "/v2/health/ready", "/openapi.json", "/docs", "/login"}
 )
 OPEN_PREFIXES: Final = ("/docs/", "/static/")
 UPLOAD_PATHS: Final = frozenset({"/datasets", "/weights", "/checkpoints"})
-INPUT_PATHS: Final = re.compile(r"/predict|/v2/models/.+/infer|/hf/models/.+")
+INPUT_PATHS: Final = re.compile(r"/predict|/ui/predict|/v2/models/.+/infer|/hf/models/.+")
 _PLAIN_BYTES: Final = 2**18
 """Of a body that brings no data, such as a job's: reading it holds up the event loop."""
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -79,7 +81,7 @@ class Guard:
             await self._admit(scope, exchange)
             await self._app(scope, exchange.receive, exchange.send)
         except FinetunedError as error:
-            await exchange.reply(errors.refusal(error, request_id=exchange.request_id))
+            await exchange.reply(refusals.answer(scope, error))
         except ClientDisconnect:
             _log.info("client_left")
         except BodyRefusedError:
@@ -91,13 +93,22 @@ class Guard:
     async def _admit(self, scope: Scope, exchange: "_Exchange") -> None:
         headers = Headers(scope=scope)
         if scope["path"] not in OPEN_PATHS and not scope["path"].startswith(OPEN_PREFIXES):
-            address = (scope.get("client") or ("",))[0]
-            caller = await self._authenticator.authenticate(headers.get("authorization"), address)
+            caller = await self._caller(scope, headers)
             self._rates.check(caller, scope["method"], scope["path"])
             scope["state"]["caller"] = caller
         if "\0" in scope["path"] or b"%00" in scope["query_string"]:
             raise InvalidError("nul_character", "The address contains a NUL character. Leave it out.")
         exchange.check_declared(headers.get("content-length"))
+
+    async def _caller(self, scope: Scope, headers: Headers) -> Caller:
+        """By a key, or by the cookie of a browser that has signed in with one; a key that is sent counts."""
+        address = (scope.get("client") or ("",))[0]
+        authorization, token = headers.get("authorization"), cookies.session_token(headers)
+        if authorization is not None or token is None:
+            return await self._authenticator.authenticate(authorization, address)
+        caller = await self._authenticator.authenticate_session(token, address)
+        cookies.check(scope["method"], headers, token)
+        return caller
 
 
 class _Exchange:

@@ -39,6 +39,7 @@ from app.predictions.predicting import Predicting
 from app.queue import Bell
 from app.rates import Buckets
 from app.settings import AppSettings
+from app.web import pages
 from app.weights.endpoints import router as weights_router
 from models_store import keys
 from models_store.database.engine import Database
@@ -63,6 +64,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     usage_router,
     backbones_router,
     documentation.router,
+    *pages.ROUTERS,
 )
 
 

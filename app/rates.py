@@ -19,7 +19,7 @@ _MOST: Final = 10_000
 _ROUNDING: Final = 1e-6
 """Seconds; sums of times must not cost a token."""
 _STARTS: Final = re.compile(
-    r"/(datasets|checkpoints|weights|jobs|jobs/preflight|jobs/[^/]+/retry|models/.+/evaluate)/?"
+    r"(/ui)?/(datasets|checkpoints|weights|jobs|jobs/preflight|jobs/[^/]+/retry|models/.+/evaluate)/?"
 )
 
 

@@ -50,5 +50,7 @@ class AppSettings(StoreSettings):
     """A prediction that waits longer for its turn is given up."""
     max_loaded_bytes: int = 8 * 2**30
     """Memory of loaded models; beyond it the longest unused leave. One model is kept however large it is."""
+    session_seconds: float = Field(7 * 86_400.0, gt=0)
+    """A browser that has signed in is signed out after this time."""
     key_cache_seconds: float = 3.0
     """How long another process's revocation of a key may stay unnoticed."""

@@ -2,6 +2,9 @@
 
 from typing import Final
 
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
 from models_store.database.tables import DatasetRow, ModelRow
 from models_store.errors import InvalidError
 
@@ -39,3 +42,11 @@ def check_labels(model: ModelRow, dataset: DatasetRow) -> None:
             "Rename them to labels of the model, or leave their items out.",
             param="dataset",
         )
+
+
+def askable(session: Session, model: ModelRow, *, owner: str | None, limit: int) -> list[tuple[str, str]]:
+    """Ids and names of the newest sets that are ready and of the model's task; their labels are not looked at."""
+    query = select(DatasetRow.id, DatasetRow.name).where(DatasetRow.status == "ready", DatasetRow.task == model.task)
+    if owner is not None:
+        query = query.where(DatasetRow.owner == owner)
+    return [(row.id, row.name) for row in session.execute(query.order_by(DatasetRow.id.desc()).limit(limit))]

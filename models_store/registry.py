@@ -73,11 +73,12 @@ def unknown(ref: str) -> NotFoundError:
 
 
 def page(
-    session: Session, *, owner: str | None, limit: int, after: str | None = None
+    session: Session, *, owner: str | None, limit: int, after: str | None = None, name: str | None = None
 ) -> tuple[Sequence[ModelRow], bool]:
-    """The newest models after ``after``, and whether there are more."""
-    mine = {} if owner is None else {ModelRow.owner: owner}
-    return newest(session, select(ModelRow), ModelRow.id, limit=limit, after=after, where=mine)
+    """The newest models after ``after``, of one name if given, and whether there are more."""
+    filters = {ModelRow.owner: owner, ModelRow.name: name}
+    wanted = {column: value for column, value in filters.items() if value is not None}
+    return newest(session, select(ModelRow), ModelRow.id, limit=limit, after=after, where=wanted)
 
 
 def delete(

@@ -28,7 +28,7 @@ async def preflight(services: Services, caller: Caller, spec: JobSpec) -> Prefli
     Raises:
         FinetunedError: as for a job; ``dataset_not_ready``, or what the job would have failed with.
     """
-    settled = await run_in_threadpool(_settle, services, caller, spec)
+    settled = await run_in_threadpool(settle, services, caller, spec)
     if not await run_in_threadpool(_a_worker_is_free, services):
         return settled.model_copy(update={"note": _NOBODY})
     row = await run_in_threadpool(_ask, services, caller, JobSpec.model_validate(settled.config))
@@ -45,7 +45,7 @@ async def preflight(services: Services, caller: Caller, spec: JobSpec) -> Prefli
     return Preflight.model_validate(ended.result)
 
 
-def _settle(services: Services, caller: Caller, spec: JobSpec) -> Preflight:
+def settle(services: Services, caller: Caller, spec: JobSpec) -> Preflight:
     """What rows and names tell: the decision goes by size alone."""
     check_active_jobs(services, caller)
     resolved = creating.resolve(services, caller, spec)

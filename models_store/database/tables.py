@@ -66,6 +66,18 @@ class KeyRow(Base):
     revoked_at: Mapped[float | None] = mapped_column(Float)
 
 
+class SessionRow(Base):
+    """A browser that has signed in with a key, by the SHA-256 of the 256 random bits that its cookie holds."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (Index("ix_sessions_expires", "expires_at"),)
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key_id: Mapped[str] = mapped_column(String(40))
+    created_at: Mapped[float] = mapped_column(Float)
+    expires_at: Mapped[float] = mapped_column(Float)
+
+
 class DatasetRow(Base):
     """A data set: what its owner named it, and, once imported, which content it has."""
 

@@ -172,3 +172,16 @@ def test_iterating_over_many_items_needs_little_memory(tmp_path: Path) -> None:
         _now, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert peak < 2_000_000
+
+
+def test_the_items_of_a_class_lie_together(tmp_path: Path) -> None:
+    examples = [(split, label, f"{n}") for split in ("train", "test") for label in ("a", "ab", "b") for n in range(3)]
+    with ItemSetWriter(tmp_path) as writer:
+        for split, label, name in examples:
+            writer.add(name, label, split, b"x")
+        writer.finish()
+    with ItemSet(tmp_path) as itemset:
+        for split in SPLITS:
+            for label in ("a", "ab", "b", "", "aa", "c"):
+                found = [itemset.item(str(number)) for number in itemset.run(split, label)]
+                assert found == list(itemset.items(split, label)), (split, label)

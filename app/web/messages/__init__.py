@@ -1,0 +1,11 @@
+"""What the pages say, a table a language; a test holds the tables to the same keys and placeholders."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from app.web.messages import en, en_admin, en_models, ko, ko_admin, ko_models
+
+TABLES: Final[Mapping[str, Mapping[str, str]]] = {
+    "en": {**en.MESSAGES, **en_models.MESSAGES, **en_admin.MESSAGES},
+    "ko": {**ko.MESSAGES, **ko_models.MESSAGES, **ko_admin.MESSAGES},
+}
