@@ -129,7 +129,8 @@ def _ours(client: Client, dataset: str, epochs: int, seed: int) -> Run:
     seconds = time.perf_counter() - started
     if job["status"] != "succeeded":
         raise RuntimeError(job["error"])
-    return Run(seconds, float(job["best"]["val_accuracy"]), computed(list(client.job_events(job["id"]))))
+    events = [event.raw for event in client.job_events(job["id"])]
+    return Run(seconds, float(job["best"]["val_accuracy"]), computed(events))
 
 
 def _peer(images: Path, given: Given, torch_home: str) -> Run:

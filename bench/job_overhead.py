@@ -33,7 +33,7 @@ def _wait(ours: Service, dataset: str) -> float:
     job = ours.client.wait_job(ours.start_job("text", dataset)["id"])
     if job["status"] != "succeeded":
         raise RuntimeError(job["error"])
-    return until_work(list(ours.client.job_events(job["id"])))
+    return until_work([event.raw for event in ours.client.job_events(job["id"])])
 
 
 def until_work(events: list[dict[str, Any]]) -> float:

@@ -86,7 +86,7 @@ def _events(client: Client, dataset: str) -> list[dict[str, Any]]:
     job = client.wait_job(posted["id"])
     if job["status"] != "succeeded":
         raise RuntimeError(job["error"])
-    return list(client.job_events(job["id"]))
+    return [event.raw for event in client.job_events(job["id"])]
 
 
 def epoch_seconds(events: list[dict[str, Any]]) -> list[float]:

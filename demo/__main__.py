@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.columns import Columns
 from rich.console import Console, Group
@@ -17,11 +17,10 @@ from rich.text import Text
 
 from demo import digits, pretrained, sentences
 from demo.service import running
-from finetuned import ApiError, Client
+from finetuned import ApiError, Client, Dataset, Job, Model
+from finetuned.client.records import DatasetItem, Prediction
 from finetuned.failure import UpError
 from finetuned.output import JobBar, job_progress
-
-Json = dict[str, Any]
 
 _DIGITS: Final = 600
 _SENTENCES_PER_LANGUAGE: Final = 250
@@ -46,9 +45,9 @@ class Outcome:
     """What became of an exercise."""
 
     exercise: Exercise
-    dataset: Json
-    job: Json
-    model: Json
+    dataset: Dataset
+    job: Job
+    model: Model
 
 
 class DemoError(Exception):
@@ -79,7 +78,7 @@ def run(data_dir: Path, folder: Path) -> None:
         _console.print(f"The service runs on {client.url}.")
         outcomes = [_do(client, exercise, folder) for exercise in _exercises()]
         for outcome in outcomes:
-            _predict(client, outcome)
+            _predict(outcome)
     _console.print(_table(outcomes))
     _console.print(f"The service was stopped. All of it took {time.monotonic() - started:.0f} s.")
 
@@ -109,35 +108,35 @@ def _do(client: Client, exercise: Exercise, folder: Path) -> Outcome:
     exercise.write(file)
     dataset = client.upload_dataset(file)
     _require(dataset, "ready")
-    job = client.create_job(dataset=dataset["id"], backbone=weights.backbone, strategy="freeze", training=_TRAINING)
+    job = client.create_job(dataset=dataset.id, backbone=weights.backbone, strategy="freeze", training=_TRAINING)
     with job_progress() as progress:
-        job = client.wait_job(job["id"], JobBar(progress, exercise.title).update)
+        job = job.wait(JobBar(progress, exercise.title).update)
     _require(job, "succeeded")
-    return Outcome(exercise, dataset, job, client.model(job["model"]))
+    return Outcome(exercise, dataset, job, job.model.read())
 
 
-def _require(found: Json, status: str) -> None:
-    if found["status"] != status:
-        raise DemoError(f"{found['id']} is {found['status']}: {found['error']}")
+def _require(found: Dataset | Job, status: str) -> None:
+    if found.status != status:
+        raise DemoError(f"{found.id} is {found.status}: {found.error}")
 
 
-def _predict(client: Client, outcome: Outcome) -> None:
+def _predict(outcome: Outcome) -> None:
     """Ask the new model about items that it was not trained on, of different labels."""
-    labels = [entry["label"] for entry in outcome.dataset["classes"]][:_SHOWN]
-    items = [next(client.dataset_items(outcome.dataset["id"], label=label, split="validation")) for label in labels]
-    inputs = [item.get("text") or client.dataset_item_content(outcome.dataset["id"], item["id"]) for item in items]
-    predictions = client.predict(outcome.model["id"], inputs)
+    labels = [entry.label for entry in outcome.dataset.classes][:_SHOWN]
+    items = [next(outcome.dataset.items(label, "validation")) for label in labels]
+    inputs = [item.text or outcome.dataset.content(item) for item in items]
+    predictions = outcome.model.predict(inputs)
     shown = [digits.picture(content) if isinstance(content, bytes) else content for content in inputs]
     answers = [_answer(item, prediction) for item, prediction in zip(items, predictions, strict=True)]
     blocks = [Text(f"{picture}\n{answer}\n") for picture, answer in zip(shown, answers, strict=True)]
     _console.print(f"\nThe new model on items of the validation set: {outcome.exercise.title}", style="bold")
-    _console.print(Columns(blocks) if outcome.dataset["task"] == "image-classification" else Group(*blocks))
+    _console.print(Columns(blocks) if outcome.dataset.task == "image-classification" else Group(*blocks))
 
 
-def _answer(item: Json, prediction: Json) -> str:
-    if "error" in prediction:
-        raise DemoError(f"No prediction for {item['name']}: {prediction['error']}")
-    return f"→ {prediction['label']} ({prediction['score']:.2f}), truth {item['label']}"
+def _answer(item: DatasetItem, prediction: Prediction) -> str:
+    if prediction.error:
+        raise DemoError(f"No prediction for {item.name}: {prediction.error.message}")
+    return f"→ {prediction.label} ({prediction.score:.2f}), truth {item.label}"
 
 
 def _table(outcomes: list[Outcome]) -> Table:
@@ -151,7 +150,7 @@ def _table(outcomes: list[Outcome]) -> Table:
 
 
 def _facts(outcome: Outcome) -> dict[str, str]:
-    job, splits = outcome.job, outcome.dataset["splits"]
+    job, splits = outcome.job, outcome.dataset.splits
     return {
         "backbone": job["backbone"],
         "strategy": job["decision"]["strategy"],
@@ -163,7 +162,7 @@ def _facts(outcome: Outcome) -> dict[str, str]:
     }
 
 
-def _seconds(job: Json) -> float:
+def _seconds(job: Job) -> float:
     """From ``POST /jobs`` to the end."""
     return (datetime.fromisoformat(job["finished_at"]) - datetime.fromisoformat(job["created_at"])).total_seconds()
 

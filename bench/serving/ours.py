@@ -13,7 +13,7 @@ from bench.serving.load import Load, load
 from bench.serving.samples import Kind
 from demo import pretrained
 from demo.service import running
-from finetuned import Client, keyfile
+from finetuned import Client, Job, keyfile
 
 Json = dict[str, Any]
 FLOAT32: Final = "f32"
@@ -68,7 +68,7 @@ class Service:
             raise RuntimeError(f"The import of {file.name} failed: {dataset['error']} {dataset['problems']}")
         return str(dataset["id"])
 
-    def start_job(self, kind: Kind, dataset: str) -> Json:
+    def start_job(self, kind: Kind, dataset: str) -> Job:
         """Queue a frozen job."""
         return self.client.create_job(dataset=dataset, strategy="freeze", training=_TRAINING, **_JOBS[kind])
 

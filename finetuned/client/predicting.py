@@ -19,7 +19,9 @@ _PNG_MODES: Final = frozenset({"1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA"})
 class Picture(Protocol):
     """An image of Pillow."""
 
-    mode: str
+    @property
+    def mode(self) -> str:
+        """Its kind of pixels."""
 
     def save(self, fp: Any, format: str | None = None, **params: Any) -> None:  # noqa: A002 - Pillow's name
         """Write it."""

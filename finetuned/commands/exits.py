@@ -89,8 +89,12 @@ def _as_json(error: Exception) -> Json:
             return error.error
         case ApiError():
             return {name: getattr(error, name) for name in ("code", "message", "status", "errors", "request_id")}
+        case TimeoutError():
+            return {"code": "timed_out", "message": str(error)}
+        case _ if code_of(error) is ExitCode.USAGE:
+            return {"code": "usage", "message": str(error)}
         case _:
-            return {"code": "usage" if code_of(error) is ExitCode.USAGE else "failed", "message": str(error)}
+            return {"code": "command_failed", "message": str(error)}
 
 
 def usage_error(message: str) -> int:

@@ -46,12 +46,13 @@ def test_a_table_becomes_a_model_in_an_event_loop(service: Service, tmp_path: Pa
 
             model = await (await ended.model.read()).promote("best")
             assert model.aliases == ["best"]
-            assert (await model.report()).items == 12
+            splits = (await client.dataset(ended.dataset)).splits
+            assert (await model.report()).items == splits["validation"]
             path = await model.download(tmp_path)
             assert path.stat().st_size > 1_000_000
             evaluation = await (await model.evaluate(ended.dataset)).wait(timeout=120)
             assert evaluation.report is not None
-            assert evaluation.report.items == 60
+            assert evaluation.report.items == sum(splits.values()) == 60
             assert [one.name async for one in client.models()].count("films") == 1
 
     asyncio.run(work())
@@ -80,7 +81,7 @@ def api(make_service: Callable[..., Service]) -> Service:
 
 def test_a_restart_of_the_api_is_sat_out_by_uploads_jobs_and_events(api: Service, tmp_path: Path) -> None:
     (tmp_path / "pictures.zip").write_bytes(sets.picture_zip(4, ("blue", "red")))
-    with Client(api.url, KEY) as client, ThreadPoolExecutor() as threads:
+    with Client(api.url, KEY, patience=180) as client, ThreadPoolExecutor() as threads:
         first = client.train(tmp_path / "pictures.zip", LITE0, weights=None, strategy="full")
         started, statuses = threading.Event(), []
 
@@ -95,17 +96,17 @@ def test_a_restart_of_the_api_is_sat_out_by_uploads_jobs_and_events(api: Service
         posting = threads.submit(client.train, tmp_path / "pictures.zip", LITE0, weights=None, strategy="full")
         api.start_api()
 
-        second = posting.result(60)
+        second = posting.result(180)
         assert {job.id for job in client.jobs()} == {first.id, second.id}
         assert len(list(client.datasets())) == 2
         client.cancel_job(first.id)
-        following.result(60)
+        following.result(180)
         assert statuses == ["queued", "cancelled"]
 
 
 def test_waiting_sits_out_a_restart_of_the_api(api: Service, tmp_path: Path) -> None:
     (tmp_path / "pictures.zip").write_bytes(sets.picture_zip(4, ("blue", "red")))
-    with Client(api.url, KEY) as client, ThreadPoolExecutor() as threads:
+    with Client(api.url, KEY, patience=180) as client, ThreadPoolExecutor() as threads:
         job = client.train(tmp_path / "pictures.zip", LITE0, weights=None)
         seen: list[str] = []
         waiting = threads.submit(job.wait, lambda found: seen.append(found.status))
@@ -114,4 +115,4 @@ def test_waiting_sits_out_a_restart_of_the_api(api: Service, tmp_path: Path) -> 
         api.start_api()
         job.cancel()
 
-        assert waiting.result(60).status == "cancelled"
+        assert waiting.result(180).status == "cancelled"

@@ -44,7 +44,7 @@ def encoder_model(service: Service, client: Client, lightning_file: Path) -> dic
     )
     assert job["status"] == "succeeded", job["error"]
     client.delete_checkpoint(checkpoint["id"])
-    return client.model(job["model"])
+    return client.model(job["model"]).raw
 
 
 def picture(colour: str, seed: int) -> str:

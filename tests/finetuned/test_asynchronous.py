@@ -73,8 +73,9 @@ def test_events_and_calls_run_beside_each_other(stub: Stub) -> None:
             async def seen() -> list[int]:
                 return [event.id async for event in job.events()]
 
-            ids, ended = await asyncio.gather(seen(), job.wait())
-            assert ended.status == "succeeded"
+            waiting = asyncio.create_task(job.wait())
+            ids = await seen()
+            assert (await waiting).status == "succeeded"
             return ids
 
     assert asyncio.run(work()) == [1, 2]
