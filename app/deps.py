@@ -79,7 +79,7 @@ PreferHeader = Annotated[
     Header(
         max_length=1000,
         description="`wait=N`: hold the answer until the work is over or N ≤ 60 seconds passed.",
-        examples=["wait=5"],
+        examples=["wait=2"],
     ),
 ]
 IdempotencyKey = Annotated[

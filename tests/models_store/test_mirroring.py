@@ -91,7 +91,12 @@ def test_the_child_reaches_no_network(tmp_path: Path) -> None:
     """What `main` begins with, and then a call of the kind that the child must not make."""
     listener = socket.create_server(("127.0.0.1", 0))
     came = threading.Event()
-    threading.Thread(target=lambda: (listener.accept(), came.set()), daemon=True).start()
+
+    def accept() -> None:
+        listener.accept()
+        came.set()
+
+    threading.Thread(target=accept, daemon=True).start()
     script = (
         "from models_store.quarantine.confinement import confine\n"
         "confine(more_memory=2**30, file_size=2**20, cpu_seconds=60)\n"

@@ -30,7 +30,7 @@ def _aged(database: Database, table: Row, days: float, **only: Any) -> None:
     """Make rows as old as that."""
     column = "finished_at" if table is JobRow else "created_at"
     with database.write() as session:
-        now = session.scalar(select(func.max(getattr(table, column))))
+        now = session.scalar(select(func.max(getattr(table, column)))) or 0.0
         session.execute(update(table).filter_by(**only).values({column: now - days * _DAY}))
 
 

@@ -57,7 +57,7 @@ UNSAYABLE: Final[Mapping[str, frozenset[str]]] = {
 
 
 @schemathesis.hook
-def filter_case(context: HookContext, case: Case) -> bool:
+def filter_case(context: HookContext, case: Case[Any]) -> bool:
     """What every run needs is deleted by none."""
     del context
     return case.method != "DELETE" or not _KEPT & {str(value) for value in case.path_parameters.values()}
@@ -99,7 +99,7 @@ def _shortened(prefer: object) -> object:
 
 
 @schemathesis.hook
-def filter_failure(context: HookContext, failure: Failure, case: Case, response: Response) -> bool:
+def filter_failure(context: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:
     """A job's report is not the job: this 404 says that the job is there, and has none (yet)."""
     del context
     is_missing_report = response.status_code == 404 and response.json()["code"] == "report_not_found"
@@ -111,7 +111,7 @@ def filter_failure(context: HookContext, failure: Failure, case: Case, response:
 
 
 @schemathesis.check
-def refused_for_what_no_schema_says(ctx: CheckContext, response: Response, case: Case) -> None:
+def refused_for_what_no_schema_says(ctx: CheckContext, response: Response, case: Case[Any]) -> None:
     """A request of the described form is not called malformed; where it makes no sense, the code says so."""
     del ctx
     has_the_form = case.meta is not None and case.meta.generation.mode.is_positive

@@ -76,6 +76,7 @@ def _configuration(run: Run) -> str:
     filled = {
         "${CONTRACT_SCENARIOS}": str(run.scenarios),
         "${CONTRACT_THOROUGH}": str(run.thorough).lower(),
+        "${CONTRACT_COSTLY}": str(run.examples if run.thorough else 2),
         "# peers": peers,
     }
     text = _CONFIGURATION.read_text("utf-8")

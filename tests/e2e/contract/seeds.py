@@ -37,6 +37,7 @@ def plant(owner: Tenant, folder: Path) -> None:
     """Have one of everything, and write the ids under the names that the configuration reads."""
     pictures = owner.imported("pictures.zip", sets.picture_zip(6), name="pictures")["id"]
     films = owner.imported("films.csv", sets.sentence_csv(5), name="films")["id"]
+    spare_films = owner.imported("films.csv", sets.sentence_csv(6), name="spare")["id"]
     made = [_posted(owner, "/jobs", {**_PLAIN, "dataset": pictures, "name": f"seed-{number}"}) for number in range(2)]
     trained = [owner.ended(f"/jobs/{job}", "succeeded", "failed") for job in made]
     models = [str(job["model"]) for job in trained]
@@ -49,8 +50,8 @@ def plant(owner: Tenant, folder: Path) -> None:
         "models": [models[0], "seed-0@production"],
         "checkpoints": [_checkpoint(owner, folder)],
     }
-    spare = {"spare-jobs": made[1:], "spare-models": models[1:]}
-    for name, values in (ids | spare).items():
+    spare = {"spare-datasets": [spare_films], "spare-jobs": made[1:], "spare-models": models[1:]}
+    for name, values in (ids | spare | {"evaluations": [evaluation]}).items():
         (folder / f"{name}.txt").write_text("".join(f'"{value}"\n' for value in values))
     (folder / "kept.txt").write_text("\n".join(value for values in ids.values() for value in values))
 

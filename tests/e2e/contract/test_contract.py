@@ -1,6 +1,7 @@
 """The running service and its OpenAPI document say the same: schemathesis with every check, and with links."""
 
 import re
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -11,8 +12,10 @@ from tests.e2e.service import Service
 
 Answer = tuple[str, str, int]
 """Method, route, status."""
-_SHORT: Final = {"examples": 2, "scenarios": 10, "longest_wait": 1, "thorough": False}
-_LONG: Final = {"examples": 60, "scenarios": 100, "longest_wait": 20, "thorough": True}
+_SHORT: Final = partial(Run, examples=4, scenarios=10, longest_wait=1, thorough=False)
+_BY_CHANCE: Final = {("DELETE", "/weights")}
+"""What a short run need not reach: chance has to name weights that an earlier request has added."""
+_LONG: Final = partial(Run, examples=60, scenarios=100, longest_wait=20, thorough=True)
 
 
 def _answers(installation: Service) -> set[Answer]:
@@ -45,24 +48,28 @@ def _unreached(installation: Service) -> set[tuple[str, str]]:
 
 
 def _hold(runs: tuple[Run, ...], target: Target, installation: Service, seconds: float) -> None:
+    """Perform the runs; no check may fail, and no status may come that the document does not have."""
     for run in runs:
         said = perform(run, target, seconds)
         counts = re.search(r"(\d+) generated, (\d+) passed", said)
         assert counts, said
         assert int(counts[1]) == int(counts[2]) > 100, said
     assert _undocumented(installation) == set()
-    assert _unreached(installation) == set()
 
 
 @pytest.mark.timeout(600)
 def test_the_service_keeps_the_contract_that_it_describes(target: Target, installation: Service) -> None:
-    admin = Run(("admin",), seed=1, **_SHORT)
-    user = Run(("ann", "bob"), seed=2, phases=("fuzzing", "stateful"), **_SHORT)
-    _hold((user, admin), target, installation, 400)
+    """The worker is at rest: its jobs would take longer than all the requests. In the long run it works."""
+    installation.end("worker")
+    users = _SHORT(("ann", "bob"), seed=2, phases=("fuzzing", "stateful"))
+    _hold((users, _SHORT(("admin",), seed=1)), target, installation, 400)
+    assert _unreached(installation) <= _BY_CHANCE
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(4000)
 def test_the_service_keeps_its_contract_for_long(target: Target, installation: Service) -> None:
-    runs = (Run(("ann", "bob"), seed=11, **_LONG), Run(("admin",), seed=12, **_LONG))
-    _hold(runs, target, installation, 1900)
+    if not installation.children("worker"):
+        installation.start_worker()
+    _hold((_LONG(("ann", "bob"), seed=11), _LONG(("admin",), seed=12)), target, installation, 1900)
+    assert _unreached(installation) == set()
