@@ -24,7 +24,7 @@ class Authenticator:
 
     def __init__(self, database: Database, cache_seconds: float, wrong_keys: Buckets | None = None) -> None:
         self._database = database
-        self._wrong_keys = wrong_keys or Buckets(0, 60.0)
+        self._wrong_keys = Buckets(0, 60.0) if wrong_keys is None else wrong_keys  # one without entries is false
         self._once_right: set[str] = set()
         self._cache_seconds = cache_seconds
         self._known: dict[str, tuple[float, Caller]] = {}
