@@ -48,5 +48,6 @@ def configure() -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
+    logging.captureWarnings(capture=True)
     for chatty in ("httpx", "alembic", "uvicorn.access"):  # the guard writes a line a request
         logging.getLogger(chatty).setLevel(logging.WARNING)

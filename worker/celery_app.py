@@ -3,6 +3,7 @@
 from typing import Any
 
 from celery import Celery
+from kombu import Queue
 
 from worker.settings import WorkerSettings
 
@@ -17,6 +18,8 @@ def make_celery(settings: WorkerSettings) -> Celery:
         accept_content=["json"],
         task_serializer="json",
         task_ignore_result=True,
+        # A message that ends the worker is not there when it is started again; no other has to be kept either.
+        task_queues=[Queue(lane, routing_key=lane, no_ack=True) for lane in TASKS],
         task_routes={task: {"queue": lane} for lane, task in TASKS.items()},
         worker_concurrency=1,
         worker_prefetch_multiplier=1,

@@ -34,15 +34,15 @@ def _pictures(first: int) -> bytes:
     return forms.archive((f"{c}/canary{n}.jpg", _marked(c, first + n)) for c in ("red", "blue") for n in range(6))
 
 
-def _traces(service: Service, *texts: bytes) -> dict[str, str]:
-    """Files that hold one of these texts; what the database has deleted is written out first."""
+def _traces(service: Service, *texts: bytes) -> set[tuple[str, str]]:
+    """Files that hold one of these texts, and which; what the database has deleted is written out first."""
     database = Database(service.database_url)
     database.scrub()
     database.close()
-    found = {}
+    found = set()
     for path in service.data_dir.rglob("*"):
         content = path.read_bytes() if path.is_file() else b""
-        found |= {str(path): text.decode() for text in texts if text in content or text in path.name.encode()}
+        found |= {(path.name, text.decode()) for text in texts if text in content or text in path.name.encode()}
     return found
 
 
@@ -62,11 +62,11 @@ def test_nothing_of_what_its_owner_deleted_is_left(service: Service, carol: Tena
     shown = carol.client.get(f"/datasets/{hers.dataset}").json()
     fingerprint = shown["fingerprint"].removeprefix("sha256:").encode()
     texts = (_CANARY, name.encode(), fingerprint, hers.checkpoint.encode(), hers.model.encode())
-    assert set(_traces(service, *texts).values()) == {text.decode() for text in texts}
+    assert {text for _, text in _traces(service, *texts)} == {text.decode() for text in texts}
     _forgotten(carol, hers)
     left = _traces(service, *texts)
-    assert {path for path in left if not path.endswith("finetuned.db")} == set()
-    assert set(left.values()) <= {hers.checkpoint, hers.model}  # in the audit log, which says that they were deleted
+    assert {file for file, _ in left if not file.startswith("finetuned.db")} == set()
+    assert {text for _, text in left} <= {hers.checkpoint, hers.model}  # in the audit log: they were deleted
 
 
 def test_what_two_owners_have_stays_until_both_have_deleted_it(service: Service, carol: Tenant, bob: Tenant) -> None:
@@ -77,7 +77,7 @@ def test_what_two_owners_have_stays_until_both_have_deleted_it(service: Service,
     item = bob.client.get(f"/datasets/{his['id']}/items").json()["data"][0]["id"]
     assert _CANARY in bob.client.get(f"/datasets/{his['id']}/items/{item}/content").content
     assert bob.client.delete(f"/datasets/{his['id']}").status_code == 204
-    assert _traces(service, _CANARY) == {}
+    assert _traces(service, _CANARY) == set()
 
 
 def test_deeds_are_told_with_who_did_them_and_to_what(service: Service, carol: Tenant, bob: Tenant) -> None:

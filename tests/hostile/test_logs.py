@@ -22,7 +22,8 @@ def _logs(service: Service) -> Iterator[Path]:
     yield from service.data_dir.rglob("*.log")
 
 
-def _attacked(anns: Belongings, ann: Tenant) -> None:
+@pytest.fixture(scope="module")
+def attacked(anns: Belongings, ann: Tenant) -> None:
     """Put the text wherever a user can put one; names and labels in jobs that fail, too."""
     client = ann.client
     client.post("/datasets", files={"file": ("a.csv", b"text,label\n")}, data={"name": FORGED})
@@ -41,17 +42,17 @@ def _attacked(anns: Belongings, ann: Tenant) -> None:
     client.get("/jobs", headers={"X-Request-ID": "forged-canary{", "User-Agent": "forged-canary"})
 
 
-def test_no_text_of_a_user_forges_a_line(anns: Belongings, ann: Tenant, service: Service) -> None:
-    _attacked(anns, ann)
+@pytest.mark.usefixtures("attacked")
+def test_no_text_of_a_user_forges_a_line(service: Service) -> None:
     for path in _logs(service):
         text = path.read_bytes().decode()
         assert [line for line in text.split("\n") if line.startswith(('{"level"', "forged"))] == [], path
         assert [control for control in _CONTROLS if control in text] == [], path
 
 
+@pytest.mark.usefixtures("attacked")
 @pytest.mark.parametrize("part", ["api", "worker"])
-def test_every_line_is_one_record(part: str, anns: Belongings, ann: Tenant, service: Service) -> None:
-    _attacked(anns, ann)
+def test_every_line_is_one_record(part: str, service: Service) -> None:
     lines = (service.folder / f"{part}.log").read_text("utf-8").split("\n")
     records = [json.loads(line) for line in lines if line]
     assert {"event", "level", "timestamp"} <= set.intersection(*(set(record) for record in records))
