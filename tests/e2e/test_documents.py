@@ -47,7 +47,6 @@ class Installation:
             if step.lasts:
                 self.start(step)
             else:
-                self._have(step)
                 reader.take(step, seconds=400)
         return len(found)
 
@@ -73,12 +72,6 @@ class Installation:
         if self._service is not None:
             subprocess.run([PROGRAMS / "finetuned", "down"], cwd=self._folder, env=self._env, check=True, timeout=60)
             self._service.wait(60)
-
-    def _have(self, step: Step) -> None:
-        """A file that a document only shows is one that its reader has."""
-        program, _, name = step.command.partition(" ")
-        if program == "cat" and not (self._folder / name).exists():
-            (self._folder / name).write_text(f"{step.shown}\n", "utf-8")
 
     def _listen(self, service: "subprocess.Popen[str]") -> None:
         assert service.stdout is not None
