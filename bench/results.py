@@ -1,7 +1,7 @@
 """``python -m bench.results --data DIR --peers DIR --torch-home DIR``: accuracy and seconds, as ``docs/results.md``.
 
-Every case runs over three seeds through the real service, and beside it the plain loop of the manual with the same
-epochs, rates and weights. Rows that are done are kept in ``--state``, so that a run can be cut and go on.
+Cases run through the real service; beside those that are compared, over several seeds, runs the plain loop of the
+manual with the same epochs, rates and weights. Rows that are done are kept in ``--state``, so that a run can be cut and go on.
 """
 
 import argparse
@@ -40,7 +40,7 @@ class Runner:
 
     def run(self, case: Case) -> None:
         """All seeds of a case, ours and the peer's in turn."""
-        for seed in SEEDS:
+        for seed in case.seeds:
             key = f"{case.dataset} {case.backbone} {case.strategy} {case.epochs} {case.pooling} {seed}"
             row = self.rows.setdefault(key, {})
             if "ours" not in row:
@@ -191,7 +191,7 @@ customer's loop of the manual (pattern B), for texts the same for `[CLS]` (patte
 one after the other in one run, with threads that sleep while they wait. Other work ran on the machine as well, so the
 accuracies are the result here and the seconds only an order of magnitude: what is fast, and how much, is measured on
 a quiet machine in [performance.md](performance.md). Of the texts, {texts} rows train and {held} validate, the same on
-both sides. Where a column is empty, no plain loop is given, and the service trains by its defaults. "Not lower"
+both sides. Where a column is empty, no plain loop is given, and the service trains by its defaults, once. "Not lower"
 means: our mean is not below the loop's by more than two of its standard errors (at least half a point). "Times as
 fast" compares the first seeds.
 
@@ -221,6 +221,8 @@ def _line(case: Case, rows: list[Json]) -> str:
 
 def _spread(values: list[Json], name: str, digits: int) -> str:
     figures = [float(value[name]) for value in values]
+    if len(figures) == 1:
+        return f"{figures[0]:.{digits}f}"
     return f"{statistics.mean(figures):.{digits}f} ± {statistics.stdev(figures):.{digits}f}"
 
 
