@@ -1,7 +1,8 @@
 """``python -m bench.results --data DIR --peers DIR --torch-home DIR``: accuracy and seconds, as ``docs/results.md``.
 
 Cases run through the real service; beside those that are compared, over several seeds, runs the plain loop of the
-manual with the same epochs, rates and weights. Rows that are done are kept in ``--state``, so that a run can be cut and go on.
+manual with the same epochs, rates and weights. Rows that are done are kept in ``--state``, so that a run can be cut and
+go on.
 """
 
 import argparse
