@@ -3,7 +3,7 @@
 from typing import Any
 
 from celery import Celery
-from kombu import Queue
+from kombu.entity import Queue
 
 from worker.settings import WorkerSettings
 
@@ -19,7 +19,7 @@ def make_celery(settings: WorkerSettings) -> Celery:
         task_serializer="json",
         task_ignore_result=True,
         # A message that ends the worker is not there when it is started again; no other has to be kept either.
-        task_queues=[Queue(lane, routing_key=lane, no_ack=True) for lane in TASKS],
+        task_queues=[Queue(lane, routing_key=lane, no_ack=True) for lane in TASKS],  # type: ignore[no-untyped-call]
         task_routes={task: {"queue": lane} for lane, task in TASKS.items()},
         worker_concurrency=1,
         worker_prefetch_multiplier=1,

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle  # nosec B403 # for its error alone
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -29,8 +30,10 @@ _READ_ERRORS: Final = (
     TypeError,
     AttributeError,
     AssertionError,
+    ArithmeticError,
     MemoryError,
     SafetensorError,
+    struct.error,
 )
 
 

@@ -49,10 +49,15 @@ def _numbers(description: Schema, schema: Schema, path: Path = ()) -> Iterator[t
         yield from _numbers(description, field, (*path, name))
 
 
+def _cap(schema: Schema) -> float:
+    """The largest number that it allows, or the smallest that it does not."""
+    most: float = schema["maximum"] if "maximum" in schema else schema["exclusiveMaximum"]
+    return most
+
+
 def _beyond(schema: Schema) -> list[Any]:
     """Numbers that are too large for it, or too small."""
-    most = schema.get("maximum", schema.get("exclusiveMaximum"))
-    assert most is not None, schema
+    most = _cap(schema)
     just = most if "exclusiveMaximum" in schema else most + 1
     return [just, *(huge for huge in _HUGE if huge > most), -(10**18)]
 
@@ -61,9 +66,7 @@ def _widest(found: Iterator[tuple[Path, Schema]]) -> list[tuple[Path, Schema]]:
     """Each place once, with the schema that allows most there."""
     most: dict[Path, Schema] = {}
     for path, schema in found:
-        cap = schema.get("maximum", schema.get("exclusiveMaximum", float("inf")))
-        known = most.get(path)
-        if known is None or cap > known.get("maximum", known.get("exclusiveMaximum", 0)):
+        if path not in most or _cap(schema) > _cap(most[path]):
             most[path] = schema
     return list(most.items())
 

@@ -1,5 +1,6 @@
 """The import of a data set as a durable job: check the upload, publish the item set, mark the row."""
 
+import os
 from dataclasses import replace
 from typing import Final
 
@@ -16,6 +17,8 @@ from worker.importing.problems import ImportFailedError, Problem
 
 _MEMORY: Final = 8 * 2**30
 """Bytes of address space: some pictures of the largest size at once, and what is kept of a million items."""
+_NICE: Final = 10
+"""Whoever uploads without end takes processor time from predictions only where nobody wants any."""
 _BESIDE: Final = 2**30
 """Bytes by which the largest file that is written, the items' or the database's, may pass the items'."""
 
@@ -27,6 +30,7 @@ def run(attempt: Attempt) -> None:
         FinetunedError: the set cannot be used; its problems are stored with it.
     """
     elsewhere = attempt.database.engine.dialect.name != "sqlite"
+    os.nice(_NICE)
     confine(more_memory=_MEMORY, file_size=ImportLimits().total_bytes + _BESIDE, network=elsewhere)
     with attempt.database.read() as session:
         dataset = datasets.get(session, attempt.row().dataset_id, owner=None)

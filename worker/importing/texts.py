@@ -53,12 +53,15 @@ class TextSource:
         whole = sum(table.bytes for table in self._tables) or 1
         before = 0
         for table in self._tables:
-            with table.open() as stream:
-                lines = Lines(stream, table.filename, self._desk.limits.line_bytes)
-                for candidate in self._read(table, lines):
-                    progress(min(1.0, (before + lines.position) / whole))
-                    if candidate is not None:
-                        yield candidate
+            try:
+                with table.open() as stream:
+                    lines = Lines(stream, table.filename, self._desk.limits.line_bytes)
+                    for candidate in self._read(table, lines):
+                        progress(min(1.0, (before + lines.position) / whole))
+                        if candidate is not None:
+                            yield candidate
+            except BadItemError as error:  # a member of an archive that does not even begin
+                self._desk.problems.refuse(table.filename, error)
             before += table.bytes
 
     def content(self, candidate: Candidate) -> bytes:

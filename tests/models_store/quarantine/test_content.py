@@ -59,6 +59,13 @@ def test_a_bare_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
     assert not (tmp_path / "canary").exists()
 
 
+@pytest.mark.parametrize("content", [b"\x80\x02J\1", b"\x80\x02M\1", b"\x80\x02G\1", b"\x80\x02"])
+def test_a_pickle_that_ends_within_a_number_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "weights.pt"
+    path.write_bytes(content)
+    assert refusal(path) in {"unreadable_weights", "unsafe_weights"}
+
+
 def test_hyper_parameters_that_name_a_function_to_call_are_refused(tmp_path: Path) -> None:
     path = lightning_like(tmp_path, hyper_parameters={"_instantiator": "os.system", "command": "id"})
     assert refusal(path) == "unsafe_weights"

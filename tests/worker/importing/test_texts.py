@@ -308,3 +308,17 @@ def test_no_bytes_escape_as_another_error(imports: Imports, noise: bytes, ending
         assert error.message
     else:
         assert result.fingerprint
+
+
+def test_a_table_that_cannot_even_be_begun_is_a_problem_and_the_others_are_imported(imports: Imports) -> None:
+    content = bytearray(zipped({"train.csv": GOOD.encode(), "test.csv": GOOD.encode()}))
+    start = content.index(b"PK\3\4", 4)  # where the second member begins
+    content[start : start + 2] = b"XX"
+    result = imports.run(bytes(content))
+    assert codes(result.problems)["test.csv"] == "corrupt_member"
+    assert (sum(result.splits.values()), result.splits["test"]) == (4, 0)
+
+
+def test_an_archive_of_one_table_that_cannot_be_begun_says_why(imports: Imports) -> None:
+    failure = imports.failure(b"XX" + zipped({"train.csv": GOOD.encode()})[2:])
+    assert [problem["code"] for problem in failure.problems] == ["corrupt_member"]
