@@ -50,9 +50,7 @@ async def predict(request: Request, services: ServicesDep, caller: CallerDep) ->
     return Response(to_json({"model": model, "predictions": predictions}), media_type="application/json")
 
 
-async def answered(
-    request: Request, services: Services, caller: Caller, asked: Asked
-) -> tuple[str, list[Prediction]]:
+async def answered(request: Request, services: Services, caller: Caller, asked: Asked) -> tuple[str, list[Prediction]]:
     """The model's id, and what it says of each input. The caller has a place, and has read the request's body.
 
     Raises:
