@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from app.web.charts.markup import Child, Words, element, figure, folded, picture, share, table, within
+from app.web.charts.markup import Child, Words, element, figure, folded, picture, scrolling, share, table, within
 
 _SIDE: Final = 200.0
 _LEFT: Final = 34.0
@@ -85,7 +85,8 @@ def _text(x: float, y: float, said: str, anchor: str) -> Markup:
 def _table(before: Sequence[Bin], after: Sequence[Bin], t: Words) -> Markup:
     heads = [t("charts.score"), *(t(f"charts.reliability.{head}") for head in _HEADS)]
     rows = [_values(one, other) for one, other in zip(before, after, strict=True) if one["count"] or other["count"]]
-    return table(t("charts.reliability.caption"), heads, rows)
+    caption = t("charts.reliability.caption")
+    return scrolling(table(caption, heads, rows), caption)
 
 
 _HEADS: Final = (

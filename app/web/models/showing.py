@@ -137,7 +137,9 @@ def _dataset(session: Session, dataset_id: str) -> DatasetRow | None:
 
 def _with_texts(services: Services, dataset: DatasetRow | None, mistakes: Sequence[Json]) -> list[Json]:
     """Pictures are asked for by the browser; texts come with the page, as far as they can be read."""
-    if not mistakes or dataset is None or dataset.task != TEXT or dataset.fingerprint is None:
+    if dataset is None or dataset.fingerprint is None:
+        return []
+    if not mistakes or dataset.task != TEXT:
         return list(mistakes)
     with ExitStack() as stack:
         try:

@@ -147,6 +147,11 @@ def test_an_evaluation_is_started_and_its_job_shown(service: Running, browser: h
     assert (job["model"], job["dataset"]) == (model, dataset)
 
 
+def test_a_model_is_not_evaluated_on_data_of_another_kind(service: Running, model: str, browser: httpx.Client) -> None:
+    texts = insects(service, browser)
+    assert f'value="{texts}"' not in browser.get(f"/ui/models/{model}").text
+
+
 def test_a_deleted_model_is_gone_and_audited(service: Running, model: str, browser: httpx.Client) -> None:
     answer = browser.delete(f"/ui/models/{model}")
     assert answer.headers["hx-redirect"] == "/ui/models"
