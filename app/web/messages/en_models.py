@@ -87,7 +87,7 @@ MESSAGES: Final[dict[str, str]] = {
     "models.compare": "Compare jobs",
     "models.created": "Created",
     "models.dataset": "Data set",
-    "models.decision": "Strategy: {strategy}",
+    "models.decision": "Strategy",
     "models.delete.button": "Delete this version",
     "models.delete.question": (
         "Delete {name} v{version} with its aliases? This cannot be undone: from then on it does not predict."

@@ -87,7 +87,7 @@ MESSAGES: Final[dict[str, str]] = {
     "models.compare": "작업 비교",
     "models.created": "생성 시각",
     "models.dataset": "데이터셋",
-    "models.decision": "전략: {strategy}",
+    "models.decision": "전략",
     "models.delete.button": "이 버전 삭제",
     "models.delete.question": (
         "{name} v{version}을(를) 별칭과 함께 삭제할까요? 되돌릴 수 없으며, 이후 이 모델로 예측할 수 없습니다."

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from sqlalchemy.orm import Session
 
 from app.deps import Services
+from app.jobs.schemas import Decision
 from app.models.schemas import Model
 from app.web.charts.bars import per_class
 from app.web.charts.confusion import confusions
@@ -79,6 +80,12 @@ class Shown:
     more_versions: bool
     datasets: Sequence[tuple[str, str]]
     """What the model can be evaluated on: ids and names."""
+
+    @property
+    def decision(self) -> Decision | None:
+        """Which strategy its job took and why."""
+        told = self.job.decision if self.job else None
+        return Decision.model_validate(told) if told else None
 
     @property
     def aliases_elsewhere(self) -> Mapping[str, Model]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from models_store.database.tables import AuditRow, ModelRow
+from models_store.database.tables import AuditRow, JobRow, ModelRow
 from tests.app.models.test_reports import insects
 from tests.app.published import TEXTS, publish
 from tests.app.service import Running
@@ -63,6 +63,15 @@ def test_proofs_are_told_in_words(service: Running, model: str, browser: httpx.C
     assert "2.5e-06" in said
     assert "Not one weight of the backbone changed" in said
     assert "c0ffee" in said
+
+
+def test_the_decision_of_its_job_is_explained(service: Running, model: str, browser: httpx.Client) -> None:
+    decision = {"strategy": "freeze", "reason": "So few.", "evidence": {"training_examples": 244}, "alternatives": []}
+    with service.database.write() as session:
+        session.get_one(JobRow, session.get_one(ModelRow, model).job_id).decision = decision
+    assert "Frozen backbone freeze" in words(browser.get(f"/ui/models/{model}"))
+    browser.cookies.set("lang", "ko")
+    assert "So few." in words(browser.get(f"/ui/models/{model}"))
 
 
 def test_a_model_without_report_or_proofs_has_a_page(service: Running, browser: httpx.Client) -> None:
