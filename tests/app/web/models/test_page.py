@@ -94,7 +94,7 @@ def test_names_and_labels_are_text(service: Running, browser: httpx.Client) -> N
 
 def test_snippets_have_the_services_own_address(service: Running, model: str, browser: httpx.Client) -> None:
     said = words(browser.get(f"/ui/models/{model}"))
-    assert f"curl {service.url}/predict" in said
+    assert f"curl -sS {service.url}/predict" in said
     assert f"-F model={model}" in said
     assert "YOUR_KEY" in said
 
