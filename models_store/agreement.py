@@ -9,6 +9,7 @@ from models_store.database.tables import DatasetRow, ModelRow
 from models_store.errors import InvalidError
 
 _LISTED: Final = 20
+_LOOKED_AT: Final = 1000
 
 
 def check_task(model: ModelRow, dataset: DatasetRow) -> None:
@@ -45,8 +46,12 @@ def check_labels(model: ModelRow, dataset: DatasetRow) -> None:
 
 
 def askable(session: Session, model: ModelRow, *, owner: str | None, limit: int) -> list[tuple[str, str]]:
-    """Ids and names of the newest sets that are ready and of the model's task; their labels are not looked at."""
-    query = select(DatasetRow.id, DatasetRow.name).where(DatasetRow.status == "ready", DatasetRow.task == model.task)
-    if owner is not None:
-        query = query.where(DatasetRow.owner == owner)
-    return [(row.id, row.name) for row in session.execute(query.order_by(DatasetRow.id.desc()).limit(limit))]
+    """Ids and names of the newest sets that are ready and of the model's task; their labels are not looked at.
+
+    They are looked for among the newest ``_LOOKED_AT`` sets: an owner may have a million of another task.
+    """
+    columns = (DatasetRow.id, DatasetRow.name, DatasetRow.status, DatasetRow.task)
+    seen = select(*columns) if owner is None else select(*columns).where(DatasetRow.owner == owner)
+    newest = seen.order_by(DatasetRow.id.desc()).limit(_LOOKED_AT).subquery().c
+    fitting = select(newest.id, newest.name).where(newest.status == "ready", newest.task == model.task)
+    return [(row.id, row.name) for row in session.execute(fitting.order_by(newest.id.desc()).limit(limit))]

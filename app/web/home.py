@@ -1,6 +1,6 @@
 """The start page: what to do first, and, once there is something, how things stand."""
 
-from typing import Final
+from typing import Any, Final
 
 from fastapi import Request, Response
 
@@ -32,7 +32,7 @@ async def live_home(request: Request, services: ServicesDep, caller: CallerDep) 
     return await live.stream(services, part)
 
 
-def _shown(services: Services, caller: Caller) -> dict[str, object]:
+def _shown(services: Services, caller: Caller) -> dict[str, Any]:
     with services.database.read() as session:
         found_datasets, _ = datasets.page(session, owner=caller.sees, limit=_SHOWN)
         found_jobs, _ = jobs.page(session, owner=caller.sees, limit=_SHOWN)

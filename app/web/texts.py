@@ -5,12 +5,24 @@ from typing import Final
 from starlette.requests import Request
 
 from app.web import cookies
-from app.web.messages import TABLES
+from app.web.messages import ERRORS, TABLES
 
 LANGUAGES: Final = tuple(TABLES)
 DEFAULT: Final = "en"
 COOKIE: Final = "lang"
 _FOR_SCRIPTS: Final = "js."
+_MET_BY_SCRIPTS: Final = (
+    "body_too_large",
+    "csrf_token_invalid",
+    "internal_error",
+    "no_space",
+    "storage_quota",
+    "too_many_jobs",
+    "too_many_requests",
+    "unsupported_file",
+    "validation_error",
+)
+"""Refusals of what scripts send."""
 
 
 class Texts:
@@ -18,7 +30,7 @@ class Texts:
 
     def __init__(self, language: str) -> None:
         self.language = language
-        self._table = TABLES[language]
+        self._table, self._errors = TABLES[language], ERRORS[language]
 
     def __call__(self, key: str, **values: object) -> str:
         """The message with its placeholders filled in.
@@ -30,7 +42,11 @@ class Texts:
 
     def error(self, code: str, message: str) -> str:
         """A refusal's words: those of the tables where they know the code, else the service's own."""
-        return self._table.get(f"error.{code}", message)
+        return self._table.get(f"error.{code}") or self._errors.get(code, message)
+
+    def details(self, code: str, message: str) -> str:
+        """The service's own words where :meth:`error` gives others; they name what is concerned."""
+        return message if code in self._errors else ""
 
     def has(self, key: str) -> bool:
         """Whether there is such a message."""
@@ -38,9 +54,10 @@ class Texts:
 
     def for_scripts(self) -> dict[str, str]:
         """What scripts say, by key without its prefix."""
-        return {
+        said = {
             key.removeprefix(_FOR_SCRIPTS): text for key, text in self._table.items() if key.startswith(_FOR_SCRIPTS)
         }
+        return said | {f"error.{code}": self._errors[code] for code in _MET_BY_SCRIPTS if code in self._errors}
 
 
 def of(request: Request) -> Texts:

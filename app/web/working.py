@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from fastapi import Request, Response
 from sqlalchemy import func, select
@@ -67,7 +67,7 @@ def state(services: Services, caller: Caller) -> Working:
         )
 
 
-def _shown(services: Services, caller: Caller) -> dict[str, object]:
+def _shown(services: Services, caller: Caller) -> dict[str, Any]:
     with services.database.read() as session:
         found = {
             status: jobs.page(session, owner=caller.sees, limit=_SHOWN, status=status)[0]

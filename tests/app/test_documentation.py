@@ -31,6 +31,7 @@ def test_the_docs_need_no_other_host(client: httpx.Client) -> None:
     for asset in assets:
         assert client.get(f"/{asset}").status_code == 200, asset
     assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert "unsafe" not in page.headers["content-security-policy"]
     assert client.get("/docs/../app").status_code == 404
 
 

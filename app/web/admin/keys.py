@@ -41,9 +41,7 @@ def create_key(
 ) -> Response:
     """Make a key; the answer is the only place where it is shown."""
     created = api.create_key(validated(NewKey, {"owner": owner, "role": role}, "body"), services, admin, actor)
-    answer = render(request, "admin/_key_created.html", created=created)
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
+    return render(request, "admin/_key_created.html", created=created)
 
 
 @router.delete("/{key_id}")

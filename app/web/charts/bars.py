@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from app.web.charts.markup import Child, Words, drawing, element, folded, share, table, within
+from app.web.charts.markup import Child, Words, drawing, element, folded, scrolling, share, table, within
 
 MOST_BARS: Final = 20
 """With more classes than these, bars are drawn for the ones that are told worst."""
@@ -38,7 +38,7 @@ def per_class(classes: Sequence[Mapping[str, Any]], t: Words) -> Markup:
     listed = classes[:MOST_ROWS]
     rows = [[row["label"], *(share(row[name]) for name in _SHARES), f"{row['support']:,}"] for row in listed]
     caption = t("charts.classes.first", shown=f"{len(rows):,}", classes=f"{len(classes):,}")
-    return drawn + folded(caption, table(caption, _class_heads(t), rows))
+    return drawn + folded(caption, scrolling(table(caption, _class_heads(t), rows), caption))
 
 
 def class_balance(counts: Sequence[tuple[str, Mapping[str, int]]], t: Words) -> Markup:

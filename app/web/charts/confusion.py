@@ -6,7 +6,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from app.web.charts.bars import bar
-from app.web.charts.markup import Words, element, scrolling, share, table
+from app.web.charts.markup import Words, element, name, scrolling, share, table
 
 MOST_CLASSES: Final = 20
 """A larger matrix cannot be read; then the pairs that are confused most are listed."""
@@ -65,7 +65,7 @@ def _pairs(figures: Mapping[str, Any], most: int, t: Words) -> Markup:
     rows = []
     for pair in found:
         part = pair["count"] / support[pair["label"]] if support.get(pair["label"]) else None
-        rows.append([pair["label"], pair["predicted"], f"{pair['count']:,}", share(part) + bar((part, "wrong"))])
+        rows.append([pair["label"], name(pair["predicted"]), f"{pair['count']:,}", share(part) + bar((part, "wrong"))])
     heads = [
         t("charts.confusion.label"),
         t("charts.confusion.predicted"),

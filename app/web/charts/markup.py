@@ -14,7 +14,7 @@ _CAMEL: Final = {"view_box": "viewBox", "preserve_aspect_ratio": "preserveAspect
 """The attributes that SVG does not write with hyphens."""
 
 
-def element(tag: str, *children: Child, **attributes: str | float | None) -> Markup:
+def element(tag: str, /, *children: Child, **attributes: str | float | None) -> Markup:
     """One element. In attributes' names underscores stand for hyphens, but for one at the end; None leaves it out."""
     told = Markup().join(
         Markup(' {}="{}"').format(_attribute(name), _plain(value))
@@ -66,6 +66,11 @@ def scrolling(content: Markup, label: str) -> Markup:
     return element("div", content, class_="scrolling", tabindex="0", role="group", aria_label=label)
 
 
+def name(label: str) -> Markup:
+    """A label of any length: three lines of it are seen, and all of it is read."""
+    return element("span", label, class_="name", title=label)
+
+
 def folded(summary: str, content: Markup) -> Markup:
     """What most readers pass over."""
     return element("details", element("summary", summary), content)
@@ -93,7 +98,11 @@ def within(value: float | None, low: float = 0.0, high: float = 1.0) -> float:
 
 def _cells(row: Iterable[Child]) -> Iterable[Markup]:
     for place, cell in enumerate(row):
-        yield element("td", cell) if place else element("th", cell, scope="row")
+        yield element("td", cell) if place else element("th", _named(cell), scope="row")
+
+
+def _named(cell: Child) -> Markup:
+    return cell if isinstance(cell, Markup) else name(cell)
 
 
 def _attribute(name: str) -> str:

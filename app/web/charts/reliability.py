@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from app.web.charts.markup import Child, Words, element, figure, folded, picture, share, table, within
+from app.web.charts.markup import Child, Words, element, figure, folded, picture, scrolling, share, table, within
 
 _SIDE: Final = 200.0
 _LEFT: Final = 34.0
@@ -19,13 +19,17 @@ Bin = Mapping[str, Any]
 
 
 def reliability(name: str, calibration: Mapping[str, Any], t: Words) -> Markup:
-    """Both diagrams of a part of a report, and their values as a table; ``name`` is its own on the page."""
-    before, after = calibration["reliability_before"], calibration["reliability_after"]
+    """The diagrams of a part of a report and their values as a table; ``name`` is its own on the page.
+
+    Where the temperature changes nothing, one diagram says it all.
+    """
+    bins = {when: calibration[f"reliability_{when}"] for when in ("before", "after")}
     drawn = [
-        _diagram(f"{name}-{when}", t(f"charts.reliability.{when}"), bins, calibration[f"ece_{when}"], t)
-        for when, bins in (("before", before), ("after", after))
+        _diagram(f"{name}-{when}", t(f"charts.reliability.{when}"), found, calibration[f"ece_{when}"], t)
+        for when, found in bins.items()
+        if when == "after" or found != bins["after"]
     ]
-    values = folded(t("charts.as_table"), _table(before, after, t))
+    values = folded(t("charts.as_table"), _table(bins["before"], bins["after"], t))
     return element("div", *drawn, class_="side-by-side") + values
 
 
@@ -85,7 +89,8 @@ def _text(x: float, y: float, said: str, anchor: str) -> Markup:
 def _table(before: Sequence[Bin], after: Sequence[Bin], t: Words) -> Markup:
     heads = [t("charts.score"), *(t(f"charts.reliability.{head}") for head in _HEADS)]
     rows = [_values(one, other) for one, other in zip(before, after, strict=True) if one["count"] or other["count"]]
-    return table(t("charts.reliability.caption"), heads, rows)
+    caption = t("charts.reliability.caption")
+    return scrolling(table(caption, heads, rows), caption)
 
 
 _HEADS: Final = (

@@ -1,6 +1,6 @@
 """``/ui/datasets``: upload, the list, and a data set with its classes, samples and problems."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import Query, Request, Response
 
@@ -121,7 +121,7 @@ def delete(dataset_id: IdPath, services: ServicesDep, caller: CallerDep, actor: 
     return redirected("/ui/datasets")
 
 
-def _rows(services: Services, caller: Caller, after: str | None) -> dict[str, object]:
+def _rows(services: Services, caller: Caller, after: str | None) -> dict[str, Any]:
     with services.database.read() as session:
         rows, more = datasets.page(session, owner=caller.sees, limit=_ROWS, after=after)
     return {"rows": rows, "following": rows[-1].id if more else None, "first": after is None}
@@ -136,8 +136,8 @@ def _opened(services: Services, row: DatasetRow) -> ItemSet:
     return ItemSet(datasets.directory(services.settings.store_dir, str(row.fingerprint)))
 
 
-def _shown(request: Request, services: Services, row: DatasetRow) -> dict[str, object]:
-    shown: dict[str, object] = {
+def _shown(request: Request, services: Services, row: DatasetRow) -> dict[str, Any]:
+    shown: dict[str, Any] = {
         "dataset": row,
         "problems": _listed(row, "problems", 0),
         "warnings": _listed(row, "warnings", 0),
@@ -150,7 +150,7 @@ def _shown(request: Request, services: Services, row: DatasetRow) -> dict[str, o
     return shown
 
 
-def _classes(services: Services, row: DatasetRow, start: int) -> dict[str, object]:
+def _classes(services: Services, row: DatasetRow, start: int) -> dict[str, Any]:
     labels = [one["label"] for one in row.classes]
     with _opened(services, row) as itemset:
         found = [
@@ -161,7 +161,7 @@ def _classes(services: Services, row: DatasetRow, start: int) -> dict[str, objec
     return {"classes": found, "following": following}
 
 
-def _listed(row: DatasetRow, kind: Literal["problems", "warnings"], start: int) -> dict[str, object]:
+def _listed(row: DatasetRow, kind: Literal["problems", "warnings"], start: int) -> dict[str, Any]:
     everything = row.problems if kind == "problems" else row.warnings
     following = start + _PROBLEMS if len(everything) > start + _PROBLEMS else None
     return {

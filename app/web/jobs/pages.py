@@ -1,6 +1,6 @@
 """``/ui/jobs``: the list, and a job with its curves, progress and log."""
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import Query, Request, Response
 
@@ -99,7 +99,7 @@ def delete(job_id: IdPath, services: ServicesDep, caller: CallerDep, actor: Acto
 
 def _rows(
     services: Services, caller: Caller, status: Status | None, dataset: str | None, after: str | None
-) -> dict[str, object]:
+) -> dict[str, Any]:
     with services.database.read() as session:
         rows, more = jobs.page(session, owner=caller.sees, limit=_ROWS, after=after, status=status, dataset=dataset)
     shown = [Job.of(row, with_report=False) for row in rows]
@@ -109,7 +109,7 @@ def _rows(
     return {"rows": shown, "following": following, "first": after is None, "states": _STATES, "query": query, **chosen}
 
 
-def _shown(services: Services, caller: Caller, job_id: str) -> dict[str, object]:
+def _shown(services: Services, caller: Caller, job_id: str) -> dict[str, Any]:
     with services.database.read() as session:
         row = jobs.get(session, job_id, owner=caller.sees)
         try:

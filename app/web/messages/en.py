@@ -271,4 +271,10 @@ MESSAGES: Final[dict[str, str]] = {
     "workers.nothing": "Nothing runs and nothing waits.",
     "lane.training": "Training",
     "lane.light": "Imports and evaluations",
+    "strategy_text.freeze": "The backbone stays as it is; only a new head is trained on its features. Fast, "
+    "and safe with few examples.",
+    "strategy_text.full": "The whole model is trained, the backbone at a lower rate than the head. Slowest, "
+    "and the most that can adapt.",
+    "strategy_text.gradual": "It starts frozen and is unfrozen from the top, layer by layer.",
+    "strategy_text.lora": "Small adapters are trained inside the text backbone, whose own weights stay.",
 }

@@ -87,7 +87,7 @@ MESSAGES: Final[dict[str, str]] = {
     "models.compare": "Compare jobs",
     "models.created": "Created",
     "models.dataset": "Data set",
-    "models.decision": "Strategy: {strategy}",
+    "models.decision": "Strategy",
     "models.delete.button": "Delete this version",
     "models.delete.question": (
         "Delete {name} v{version} with its aliases? This cannot be undone: from then on it does not predict."
@@ -113,6 +113,8 @@ MESSAGES: Final[dict[str, str]] = {
         "Measures the model on a labelled set that it has not seen. The set’s labels must be among the model’s."
     ),
     "models.evaluate.title": "Evaluate on another data set",
+    "models.find": "Exact name",
+    "models.find_button": "Find",
     "models.id": "Id",
     "models.job": "Job",
     "models.labels": "Labels",
@@ -120,6 +122,8 @@ MESSAGES: Final[dict[str, str]] = {
     "models.name": "Name",
     "models.no_report_text": "This model was made without one. Evaluate it on a data set to see how good it is.",
     "models.no_report_title": "No report",
+    "models.none_of_name": "No model of this name",
+    "models.none_of_name_text": "Names are matched letter by letter. See all models.",
     "models.of_name": "Versions of {name}",
     "models.owner": "Owner",
     "models.parity.bf16_failed": (

@@ -272,4 +272,10 @@ MESSAGES: Final[dict[str, str]] = {
     "workers.nothing": "실행 중이거나 대기 중인 작업이 없습니다.",
     "lane.training": "학습",
     "lane.light": "가져오기와 평가",
+    "strategy_text.freeze": "백본은 그대로 두고, 그 특징 위에 새 헤드만 학습합니다. 빠르고, 예시가 적을 때도 "
+    "안전합니다.",
+    "strategy_text.full": "모델 전체를 학습하되 백본은 헤드보다 낮은 학습률을 씁니다. 가장 느리지만 가장 많이 "
+    "적응할 수 있습니다.",
+    "strategy_text.gradual": "고정한 상태에서 시작해 위쪽 층부터 차례로 학습에 포함합니다.",
+    "strategy_text.lora": "텍스트 백본의 가중치는 그대로 두고, 그 안의 작은 어댑터만 학습합니다.",
 }

@@ -87,7 +87,7 @@ MESSAGES: Final[dict[str, str]] = {
     "models.compare": "작업 비교",
     "models.created": "생성 시각",
     "models.dataset": "데이터셋",
-    "models.decision": "전략: {strategy}",
+    "models.decision": "전략",
     "models.delete.button": "이 버전 삭제",
     "models.delete.question": (
         "{name} v{version}을(를) 별칭과 함께 삭제할까요? 되돌릴 수 없으며, 이후 이 모델로 예측할 수 없습니다."
@@ -114,6 +114,8 @@ MESSAGES: Final[dict[str, str]] = {
         "레이블이어야 합니다."
     ),
     "models.evaluate.title": "다른 데이터셋으로 평가",
+    "models.find": "정확한 이름",
+    "models.find_button": "찾기",
     "models.id": "ID",
     "models.job": "작업",
     "models.labels": "레이블",
@@ -121,6 +123,8 @@ MESSAGES: Final[dict[str, str]] = {
     "models.name": "이름",
     "models.no_report_text": "보고서 없이 만들어진 모델입니다. 데이터셋으로 평가하면 성능을 알 수 있습니다.",
     "models.no_report_title": "보고서 없음",
+    "models.none_of_name": "이 이름의 모델이 없습니다",
+    "models.none_of_name_text": "이름이 정확히 일치해야 합니다. 전체 모델을 확인하세요.",
     "models.of_name": "{name}의 버전",
     "models.owner": "소유자",
     "models.parity.bf16_failed": (

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from sqlalchemy.orm import Session
 
 from app.deps import Services
+from app.jobs.schemas import Decision
 from app.models.schemas import Model
 from app.web.charts.bars import per_class
 from app.web.charts.confusion import confusions
@@ -81,6 +82,12 @@ class Shown:
     """What the model can be evaluated on: ids and names."""
 
     @property
+    def decision(self) -> Decision | None:
+        """Which strategy its job took and why."""
+        told = self.job.decision if self.job else None
+        return Decision.model_validate(told) if told else None
+
+    @property
     def aliases_elsewhere(self) -> Mapping[str, Model]:
         """Aliases that another of these versions has."""
         others = (model for model in self.versions if model.id != self.model.id)
@@ -137,7 +144,9 @@ def _dataset(session: Session, dataset_id: str) -> DatasetRow | None:
 
 def _with_texts(services: Services, dataset: DatasetRow | None, mistakes: Sequence[Json]) -> list[Json]:
     """Pictures are asked for by the browser; texts come with the page, as far as they can be read."""
-    if not mistakes or dataset is None or dataset.task != TEXT or dataset.fingerprint is None:
+    if dataset is None or dataset.fingerprint is None:
+        return []
+    if not mistakes or dataset.task != TEXT:
         return list(mistakes)
     with ExitStack() as stack:
         try:

@@ -27,7 +27,7 @@ def of(model: Model, url: str) -> Snippets:
 
 
 def _curl(ref: str, url: str, *, text: bool) -> str:
-    head = f'curl {shlex.quote(f"{url}/predict")} -H "Authorization: Bearer $FINETUNED_API_KEY" \\\n'
+    head = f'curl -sS {shlex.quote(f"{url}/predict")} -H "Authorization: Bearer $FINETUNED_API_KEY" \\\n'
     if text:
         body = json.dumps({"model": ref, "inputs": [_SENTENCE]}, ensure_ascii=False)
         return f"{head}  -H 'Content-Type: application/json' \\\n  -d {shlex.quote(body)}"

@@ -13,12 +13,13 @@ let drawing = false;
 let status = shown;
 
 const four = (value) => Number(value).toPrecision(3);
-const percent = (value) => `${(100 * value).toFixed(1)}%`;
+const percent = (value) => `${(100 * value).toFixed(1)}%`.replace("100.0", "100");
 
 function columns() {
   const ordered = [...epochs.values()].sort((one, other) => one.epoch - other.epoch);
   const column = (name) => ordered.map((row) => row[name] ?? null);
-  return { ordered, loss: [column("epoch"), column("train_loss"), column("val_loss")], accuracy: [column("epoch"), column("val_accuracy")] };
+  const first = ordered.map((row) => row.epoch + 1);
+  return { ordered, loss: [first, column("train_loss"), column("val_loss")], accuracy: [first, column("val_accuracy")] };
 }
 
 function draw() {

@@ -2,6 +2,7 @@
 
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const HEIGHT = 240;
+const FEW = 40; // epochs of which each is marked
 
 /** A colour as a canvas knows it: the page's variables say light-dark(…). */
 function colour(name) {
@@ -21,17 +22,17 @@ function axis(more = {}) {
 /** series: [{label, colour}…]; data: as uPlot has it; write: how values are written. Gives {update(data)}. */
 export function curves(place, series, data, { write, range, label }) {
   let plot = null;
-  const whole = (_, splits) => splits.map((split) => (Number.isInteger(split) ? split + 1 : ""));
+  const whole = (_, splits) => splits.map((split) => (Number.isInteger(split) ? split : ""));
   const draw = () => {
     plot?.destroy();
     plot = new uPlot({
       width: place.clientWidth, height: HEIGHT, cursor: { drag: { x: false, y: false } },
-      scales: { x: { time: false, range: (_, low, high) => [Math.min(low, 0), Math.max(high, 1)] }, y: range ? { range } : {} },
+      scales: { x: { time: false, range: (_, low, high) => [Math.min(low, 1), Math.max(high, 2)] }, y: range ? { range } : {} },
       axes: [axis({ values: whole, incrs: [1, 2, 5, 10, 20, 50, 100] }), axis({ size: 56, values: (_, splits) => splits.map(write) })],
       series: [
-        { label, value: (_, value) => (value === null ? "–" : value + 1) },
+        { label, value: (_, value) => value ?? "–" },
         ...series.map((one) => ({
-          label: one.label, stroke: colour(one.colour), width: 2, spanGaps: true, points: { show: true, size: 5 },
+          label: one.label, stroke: colour(one.colour), width: 2, spanGaps: true, points: { show: (u) => u.data[0].length <= FEW, size: 5 },
           dash: one.dash, value: (_, value) => (value === null ? "–" : write(value)),
         })),
       ],

@@ -8,11 +8,12 @@ from typing import Final
 import pytest
 
 import app.web
-from app.web.messages import TABLES
+from app.web.messages import ERRORS, TABLES
 from app.web.texts import Texts
 from tests.app.web.conftest import Site
 
 _FOLDER: Final = Path(app.web.__file__).parent
+_ROOT: Final = _FOLDER.parent.parent
 _SOURCES: Final = [*_FOLDER.rglob("*.html"), *(file for file in _FOLDER.rglob("*.py") if "messages" not in file.parts)]
 _KEY: Final = re.compile(r"""\bt\(\s*["']([a-z_]+\.[a-z_.0-9]*[a-z_0-9])["']\s*[,)]""")
 _JS_KEY: Final = re.compile(r"""\bt\(\s*["']([a-z_.]+)["']""")
@@ -48,6 +49,22 @@ def test_every_message_that_a_script_asks_for_is_there() -> None:
     asked = {key for script in scripts for key in _JS_KEY.findall(script) if not key.endswith(".")}
     assert len(asked) > 10
     assert asked - set(Texts("en").for_scripts()) == set()
+
+
+def test_refusals_are_translated_by_codes_that_there_are() -> None:
+    rooms = ("app", "models_store", "worker")
+    files = (file for room in rooms for file in (_ROOT / room).rglob("*.py") if "messages" not in file.parts)
+    source = "".join(file.read_text("utf-8") for file in files)
+    assert [code for code in ERRORS["ko"] if f'"{code}"' not in source] == []
+    assert len(ERRORS["ko"]) > 80
+
+
+def test_a_refusal_in_another_language_keeps_the_services_own_words_beside() -> None:
+    english, korean = Texts("en"), Texts("ko")
+    assert english.error("no_class", "x.jpg lies outside.") == "x.jpg lies outside."
+    assert english.details("no_class", "x.jpg lies outside.") == ""
+    assert re.search(r"[가-힣]", korean.error("no_class", "x.jpg lies outside."))
+    assert korean.details("no_class", "x.jpg lies outside.") == "x.jpg lies outside."
 
 
 @pytest.mark.parametrize(

@@ -19,14 +19,14 @@ def test_the_matrix_has_the_counts_of_the_report() -> None:
 
 
 def test_colours_tell_right_from_wrong_and_the_share_of_the_label() -> None:
-    drawn = parsed(confusions(_figures([[8, 2], [0, 1200]], ["ants", "bees"]), words))
+    drawn = parsed(confusions(_figures([[27, 3], [1, 1199]], ["ants", "bees"]), words))
     assert [cell.get("class") for cell in drawn.findall(".//td")] == [
-        "right level-8",
-        "wrong level-2",
-        "wrong level-0",
+        "right level-9",
+        "wrong level-1",
+        "wrong level-1",
         "right level-10",
     ]
-    assert drawn.findall(".//td")[1].get("title") == "ants taken for bees: 20.0%"
+    assert drawn.findall(".//td")[1].get("title") == "ants taken for bees: 10.0%"
 
 
 def test_one_class_and_classes_without_items_can_be_drawn() -> None:

@@ -65,6 +65,12 @@ def test_each_picture_says_in_words_what_it_shows(calibration: dict[str, Any]) -
     assert all("20 items" in text for text in described)
 
 
+def test_a_temperature_that_changes_nothing_has_one_diagram(calibration: dict[str, Any]) -> None:
+    same = {**calibration, "reliability_before": calibration["reliability_after"]}
+    (only,) = with_class(parsed(reliability("r", same, words)), "diagram")
+    assert "As served" in "".join(only.itertext())
+
+
 def test_a_report_of_no_item_gives_empty_diagrams() -> None:
     drawn = parsed(reliability("r", {**_calibration(_bins(), _bins()), "ece_before": None}, words))
     assert with_class(drawn, "accuracy") == []

@@ -76,6 +76,7 @@ def test_versions_of_one_name_can_be_listed(service: Running, browser: httpx.Cli
     answer = browser.get("/ui/models", params={"name": "a & b"})
     following = next(href for href in hrefs(answer) if "after=" in href)
     assert _shown(answer) + _shown(browser.get(following)) == mine[::-1]
+    assert "No model of this name" in words(browser.get("/ui/models", params={"name": "a"}))
 
 
 def test_users_see_their_own_models(

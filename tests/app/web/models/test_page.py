@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from models_store.database.tables import AuditRow, ModelRow
+from models_store.database.tables import AuditRow, JobRow, ModelRow
 from tests.app.models.test_reports import insects
 from tests.app.published import TEXTS, publish
 from tests.app.service import Running
@@ -65,6 +65,15 @@ def test_proofs_are_told_in_words(service: Running, model: str, browser: httpx.C
     assert "c0ffee" in said
 
 
+def test_the_decision_of_its_job_is_explained(service: Running, model: str, browser: httpx.Client) -> None:
+    decision = {"strategy": "freeze", "reason": "So few.", "evidence": {"training_examples": 244}, "alternatives": []}
+    with service.database.write() as session:
+        session.get_one(JobRow, session.get_one(ModelRow, model).job_id).decision = decision
+    assert "Frozen backbone freeze" in words(browser.get(f"/ui/models/{model}"))
+    browser.cookies.set("lang", "ko")
+    assert "So few." in words(browser.get(f"/ui/models/{model}"))
+
+
 def test_a_model_without_report_or_proofs_has_a_page(service: Running, browser: httpx.Client) -> None:
     model = publish(service)
     with _row(service, model) as row:
@@ -85,7 +94,7 @@ def test_names_and_labels_are_text(service: Running, browser: httpx.Client) -> N
 
 def test_snippets_have_the_services_own_address(service: Running, model: str, browser: httpx.Client) -> None:
     said = words(browser.get(f"/ui/models/{model}"))
-    assert f"curl {service.url}/predict" in said
+    assert f"curl -sS {service.url}/predict" in said
     assert f"-F model={model}" in said
     assert "YOUR_KEY" in said
 
@@ -145,6 +154,11 @@ def test_an_evaluation_is_started_and_its_job_shown(service: Running, browser: h
     (job,) = [job for job in browser.get("/jobs").json()["data"] if job["object"] == "evaluation.job"]
     assert answer.headers["hx-redirect"] == f"/ui/jobs/{job['id']}"
     assert (job["model"], job["dataset"]) == (model, dataset)
+
+
+def test_a_model_is_not_evaluated_on_data_of_another_kind(service: Running, model: str, browser: httpx.Client) -> None:
+    texts = insects(service, browser)
+    assert f'value="{texts}"' not in browser.get(f"/ui/models/{model}").text
 
 
 def test_a_deleted_model_is_gone_and_audited(service: Running, model: str, browser: httpx.Client) -> None:

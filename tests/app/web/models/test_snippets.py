@@ -40,7 +40,7 @@ def _arguments(command: str) -> list[str]:
 def test_curl_asks_for_the_alias_with_a_text(name: str) -> None:
     told = snippets.of(_model(name, "text-classification", ["production"]), "http://service:8000")
     arguments = _arguments(told.curl)
-    assert arguments[:2] == ["curl", "http://service:8000/predict"]
+    assert arguments[:3] == ["curl", "-sS", "http://service:8000/predict"]
     assert json.loads(arguments[arguments.index("-d") + 1])["model"] == f"{name}@production"
 
 
