@@ -81,7 +81,8 @@ MESSAGES: Final[dict[str, str]] = {
     "datasets.delete": "Delete",
     "datasets.confirm_delete": "Delete the data set “{name}” with its items? Models that were trained on it stay.",
     "datasets.importing": "Every item is being checked",
-    "datasets.importing_text": "This page changes by itself when that is done. You may start a job already: it waits.",
+    "datasets.importing_text": "This page changes by itself when that is done. You may start a job already: it "
+    "waits.",
     "datasets.problems": "Problems",
     "datasets.problems_text": "Items that were left out, and what you should look at: copies, conflicting "
     "labels, tiny classes.",
@@ -130,7 +131,6 @@ MESSAGES: Final[dict[str, str]] = {
     "jobs.confirm_delete": "Delete this job with its metrics and log? Its model stays.",
     "jobs.model": "Open the model",
     "jobs.try": "Try a prediction",
-    "jobs.done": "The model is ready.",
     "jobs.queued_text": "It waits for a worker. It starts by itself as soon as one is free.",
     "jobs.waits_for_import": "It waits until its data set is imported.",
     "jobs.epoch_of": "Epoch {epoch} of {count}",
@@ -152,7 +152,6 @@ MESSAGES: Final[dict[str, str]] = {
     "jobs.decision": "How it is trained, and why",
     "jobs.decision_none": "Decided when the job begins.",
     "jobs.alternatives": "What else was possible",
-    "jobs.evidence": "Evidence",
     "jobs.config": "Configuration",
     "jobs.log": "Log",
     "jobs.log_none": "Nothing was logged yet.",

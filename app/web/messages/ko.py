@@ -79,7 +79,8 @@ MESSAGES: Final[dict[str, str]] = {
     "datasets.split": "분할",
     "datasets.train": "모델 학습하기",
     "datasets.delete": "삭제",
-    "datasets.confirm_delete": "데이터셋 ‘{name}’과(와) 그 항목을 삭제할까요? 이 데이터셋으로 학습한 모델은 남습니다.",
+    "datasets.confirm_delete": "데이터셋 ‘{name}’과(와) 그 항목을 삭제할까요? 이 데이터셋으로 학습한 모델은 "
+    "남습니다.",
     "datasets.importing": "모든 항목을 확인하고 있습니다",
     "datasets.importing_text": "확인이 끝나면 이 페이지가 자동으로 바뀝니다. 작업을 미리 시작해 두어도 됩니다. "
     "작업은 확인이 끝날 때까지 기다립니다.",
@@ -131,7 +132,6 @@ MESSAGES: Final[dict[str, str]] = {
     "jobs.confirm_delete": "이 작업을 지표, 로그와 함께 삭제할까요? 모델은 남습니다.",
     "jobs.model": "모델 열기",
     "jobs.try": "예측 해보기",
-    "jobs.done": "모델이 준비되었습니다.",
     "jobs.queued_text": "워커를 기다리고 있습니다. 여유가 생기면 자동으로 시작됩니다.",
     "jobs.waits_for_import": "데이터셋 가져오기가 끝나기를 기다리고 있습니다.",
     "jobs.epoch_of": "에포크 {epoch}/{count}",
@@ -153,7 +153,6 @@ MESSAGES: Final[dict[str, str]] = {
     "jobs.decision": "학습 방식과 그 이유",
     "jobs.decision_none": "작업을 시작할 때 결정합니다.",
     "jobs.alternatives": "선택할 수 있었던 다른 방식",
-    "jobs.evidence": "근거",
     "jobs.config": "설정",
     "jobs.log": "로그",
     "jobs.log_none": "아직 기록이 없습니다.",
