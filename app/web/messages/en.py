@@ -81,8 +81,7 @@ MESSAGES: Final[dict[str, str]] = {
     "datasets.delete": "Delete",
     "datasets.confirm_delete": "Delete the data set “{name}” with its items? Models that were trained on it stay.",
     "datasets.importing": "Every item is being checked",
-    "datasets.importing_text": "This page changes by itself when that is done. You may start a job already: it "
-    "waits.",
+    "datasets.importing_text": "This page changes by itself when that is done. You may start a job already: it waits.",
     "datasets.problems": "Problems",
     "datasets.problems_text": "Items that were left out, and what you should look at: copies, conflicting "
     "labels, tiny classes.",

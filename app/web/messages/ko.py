@@ -79,8 +79,7 @@ MESSAGES: Final[dict[str, str]] = {
     "datasets.split": "분할",
     "datasets.train": "모델 학습하기",
     "datasets.delete": "삭제",
-    "datasets.confirm_delete": "데이터셋 ‘{name}’과(와) 그 항목을 삭제할까요? 이 데이터셋으로 학습한 모델은 "
-    "남습니다.",
+    "datasets.confirm_delete": "데이터셋 ‘{name}’과(와) 그 항목을 삭제할까요? 이 데이터셋으로 학습한 모델은 남습니다.",
     "datasets.importing": "모든 항목을 확인하고 있습니다",
     "datasets.importing_text": "확인이 끝나면 이 페이지가 자동으로 바뀝니다. 작업을 미리 시작해 두어도 됩니다. "
     "작업은 확인이 끝날 때까지 기다립니다.",
