@@ -1,11 +1,15 @@
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import pytest
+from sqlalchemy import select
 
-from models_store import jobs
+from models_store import jobs, workers
 from models_store.database.engine import Database
-from tests.app.service import Running, assert_problem, job, ready_dataset
-from tests.app.web.conftest import Site
+from models_store.database.tables import JobRow
+from tests.app.service import Running, assert_problem, job, ready_dataset, until
+from tests.app.web.conftest import Site, signed_in
 
 SQUEEZENET = "torchvision/squeezenet1_1"
 
@@ -163,3 +167,21 @@ def test_the_start_page_shows_how_things_stand(site: Site) -> None:
     assert f"/ui/datasets/{site.content.texts}" in home
     workers = site.browser.get("/ui/workers").text
     assert f"/ui/jobs/{site.content.running}" in workers
+
+
+def test_a_measurement_that_nobody_waits_for_any_more_leaves_the_worker_to_the_job(
+    service: Running, client: httpx.Client
+) -> None:
+    form = {"dataset": ready_dataset(service, client), "backbone": "hf/tests/none"}
+    workers.seen(service.database, "one:training", "training", "cpu")
+
+    def measuring() -> bool:
+        with service.database.read() as session:
+            return session.scalar(select(JobRow.id).where(JobRow.kind == jobs.PREFLIGHT)) is not None
+
+    with ThreadPoolExecutor() as pool, signed_in(service) as impatient:
+        asked = pool.submit(impatient.post, "/ui/jobs/new/measure", data=form, timeout=3)
+        until(measuring, 10, "it is measured")
+        with pytest.raises(httpx.ReadTimeout):
+            asked.result()
+    until(lambda: not measuring(), 10, "the measurement was taken back")
