@@ -8,14 +8,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import case, or_, select, update
+from sqlalchemy import case, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
-from models_store import jobs
+from models_store import jobs, sharing
 from models_store.database.engine import Database, now, seconds_ago
 from models_store.database.tables import ACTIVE, RUNNING, DatasetRow, EpochRow, EventRow, JobRow, Json
 from models_store.errors import LeaseLostError
+from models_store.labels import NONE, Labels
 
 LEASE_SECONDS: Final = 15.0
 MAX_BARREN: Final = 3
@@ -37,22 +38,13 @@ class Claim:
     attempt: int
 
 
-def claim(database: Database, lane: str, owner: str) -> Claim | None:
-    """Take the oldest job of a lane that may run now, or None.
+def claim(database: Database, lane: str, owner: str, labels: Labels = NONE) -> Claim | None:
+    """Take the job of a lane whose turn it is among those that a worker with these labels can run, or None.
 
-    A job whose data set is still being imported stays in the queue.
+    Whose turn it is :mod:`models_store.sharing` says.
     """
-    ready = or_(JobRow.kind == jobs.IMPORT, DatasetRow.status.is_(None), DatasetRow.status != "processing")
-    candidates = (
-        select(JobRow.id)
-        .outerjoin(DatasetRow, DatasetRow.id == JobRow.dataset_id)
-        .where(JobRow.state == "queued", JobRow.lane == lane, ready)
-        .order_by(JobRow.id)
-        .limit(1)
-        .with_for_update(skip_locked=True, of=JobRow)
-    )
     with database.write() as session:
-        job_id = session.scalar(candidates)
+        job_id = sharing.next_job(session, lane, labels)
         return None if job_id is None else _take(session, job_id, owner)
 
 
@@ -67,6 +59,8 @@ def _take(session: Session, job_id: str, owner: str) -> Claim | None:
             barren=JobRow.barren + 1,
             lease_owner=owner,
             lease_until=now() + LEASE_SECONDS,
+            claimed_at=now(),
+            stranded=False,
             started_at=case((JobRow.started_at.is_(None), now()), else_=JobRow.started_at),
         )
         .returning(JobRow.kind, JobRow.fence, JobRow.attempt)

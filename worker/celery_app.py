@@ -4,10 +4,16 @@ from typing import Any
 
 from celery import Celery
 
+from models_store.labels import Labels, shown
 from worker.settings import WorkerSettings
 
 TASKS = {"training": "worker.run_training", "light": "worker.run_light"}
 """Lane (which is also the queue's name) → task name."""
+
+
+def own_queue(lane: str, labels: Labels) -> str:
+    """The queue of the workers that offer the very same: bells for jobs that not every worker can run."""
+    return f"{lane}@{shown(labels).replace(',', '+')}"  # a comma would part it in two on Celery's command line
 
 
 def make_celery(settings: WorkerSettings) -> Celery:

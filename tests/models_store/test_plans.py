@@ -147,8 +147,8 @@ WORK: dict[str, Work] = {
     "know an admin": keys.any_admin,
     "free workers": reading(lambda session: workers.free(session, "training")),
 }
-FEW = ("SCAN workers", "SEARCH workers")
-"""A row a process that lives."""
+FEW = ("SCAN workers", "SEARCH workers", "SCAN found")
+"""A row a process that lives; a value of a column, found by a search."""
 
 
 @pytest.mark.parametrize("what", WORK)
