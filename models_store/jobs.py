@@ -214,8 +214,8 @@ def unclaimed(
 ) -> list[tuple[str, str]]:
     """Queued rows for which no message was sent in the last ``quiet_seconds``: (id, lane), longest unheard-of first.
 
-    So every row has its turn, however long the queue is; those with the same needs are a queue of their own. The rows are stamped in the same transaction, so that two
-    dispatchers do not both send.
+    So every row has its turn, however long the queue is; those with the same needs are a queue of their own. The rows
+    are stamped in the same transaction, so that two dispatchers do not both send.
     """
     with database.write() as session:
         query = select(JobRow.id, JobRow.lane).where(QUEUED, JobRow.requires == requires)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 _NAME: Final = r"[a-z][a-z0-9._-]{0,31}"
-_AMOUNT: Final = r"[0-9]{1,9}[kmgt]?"
+_AMOUNT: Final = r"[0-9]{1,15}[kmgt]?"
 NEED: Final = rf"^{_NAME}(>={_AMOUNT})?$"
 """One need of a job."""
 _OFFER: Final = re.compile(rf"(?P<name>{_NAME})(?:=(?P<amount>{_AMOUNT}))?")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import case, select, update
+from sqlalchemy import case, null, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -60,6 +60,7 @@ def _take(session: Session, job_id: str, owner: str) -> Claim | None:
             lease_owner=owner,
             lease_until=now() + LEASE_SECONDS,
             claimed_at=now(),
+            progress=case((JobRow.stranded, null()), else_=JobRow.progress),
             stranded=False,
             started_at=case((JobRow.started_at.is_(None), now()), else_=JobRow.started_at),
         )
@@ -214,7 +215,7 @@ def abandon(database: Database, held: Claim, error: Json) -> None:
 def reap(database: Database) -> list[str]:
     """End or requeue every running job whose lease has run out; gives their ids."""
     with database.write() as session:
-        query = select(JobRow.id).where(RUNNING, JobRow.lease_until < seconds_ago(0.0))
+        query = select(JobRow.id).where(RUNNING, JobRow.lease_until < seconds_ago(0.0)).order_by(JobRow.lease_until)
         expired = list(session.scalars(query.with_for_update(skip_locked=True)))
         for job_id in expired:
             _retry_or_fail(session, [JobRow.id == job_id, JobRow.state == "running"], job_id, CRASHED)
