@@ -35,6 +35,8 @@ WANTED: Final = {"ann": 50, "bob": 20, "cho": 15, "dan": 10, "eve": 5}
 """Hundredths of the queue."""
 RENEW_SECONDS: Final = 5.0
 ALONE: Final = 100
+LEAD_SECONDS: Final = 10.0
+"""For processes and threads to start."""
 KEY: Final = "ft_many_workers"
 _CHUNK: Final = 10_000
 _WARM_GETS: Final = 20
@@ -63,11 +65,12 @@ class Seen:
 
 @dataclass(frozen=True)
 class Load:
-    """What one process does: so many workers, whose jobs take so long, until a time."""
+    """What one process does: so many workers, whose jobs take so long, from a time until another."""
 
     url: str
     workers: int
     job_seconds: float
+    since: float
     until: float
 
 
@@ -99,6 +102,7 @@ def work(load: Load) -> Seen:
 
 
 def _worker(database: Database, load: Load, seen: Seen) -> None:
+    time.sleep(max(0.0, load.since - time.time()))
     while time.time() < load.until:
         try:
             one_job(database, seen, load.job_seconds)
@@ -193,14 +197,16 @@ def measure(url: str, given: argparse.Namespace) -> None:
     database.close()
     with api(url) as client, multiprocessing.get_context("spawn").Pool(given.processes) as pool:
         for job_seconds in given.job_seconds:
-            until = time.time() + given.seconds
-            load = Load(url, given.workers // given.processes, job_seconds, until)
+            since = time.time() + LEAD_SECONDS
+            until = since + given.seconds
+            load = Load(url, given.workers // given.processes, job_seconds, since, until)
             answers = pool.map_async(work, [load] * given.processes)
             seen = Seen()
+            time.sleep(LEAD_SECONDS)
             _gets(client, some, until, seen)
             for one in answers.get():
                 seen.add(one)
-            tell(f"{given.workers} workers, jobs of {job_seconds:g} s", seen, time.time() - until + given.seconds)
+            tell(f"{given.workers} workers, jobs of {job_seconds:g} s", seen, time.time() - since)
 
 
 def tell(what: str, seen: Seen, seconds: float | None) -> None:

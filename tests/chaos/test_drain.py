@@ -1,4 +1,4 @@
-"""A worker that drains finishes what it runs, takes nothing more, and ends; one that is stopped then still gives way."""
+"""A worker that drains finishes what it runs, takes nothing more, and ends; stopped meanwhile it gives way."""
 
 import signal
 from collections.abc import Callable
@@ -24,6 +24,7 @@ def test_a_worker_that_drains_finishes_its_job_takes_no_other_and_ends(service: 
     assert service.client.get("/workers").json()["data"] == []
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_stopped_while_it_drains_gives_its_job_back(service: Service) -> None:
     options = {**LONG, "max_epochs": 1000}
     dataset = row(service, long_job(service)).dataset_id

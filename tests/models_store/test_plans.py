@@ -8,7 +8,19 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from models_store import aliases, checkpoints, datasets, idempotency, jobs, keys, leases, registry, workers
+from models_store import (
+    aliases,
+    checkpoints,
+    datasets,
+    idempotency,
+    jobs,
+    keys,
+    labels,
+    leases,
+    registry,
+    stranded,
+    workers,
+)
 from models_store.database.engine import Database
 from models_store.database.tables import CheckpointRow, ModelRow
 from models_store.errors import FinetunedError
@@ -100,6 +112,22 @@ def _reaped(database: Database) -> None:
     leases.reap(database)
 
 
+def _needy(database: Database) -> None:
+    for owner, requires in (("ann", ""), ("ann", "gpu"), ("bob", "gpu,memory>=1g"), ("cho", "tpu")):
+        jobs.create(database, jobs.NewJob("fine_tune", owner, "job", "ds_none", requires=requires))
+
+
+def _claimed_by_labels(database: Database) -> None:
+    _needy(database)
+    while leases.claim(database, "training", "w", labels.offered("gpu,memory=2g")) is not None:
+        continue
+
+
+def _told(database: Database) -> None:
+    _needy(database)
+    stranded.tell(database)
+
+
 def _used(database: Database) -> None:
     with pytest.raises(FinetunedError):
         datasets.delete(database, Path(), new_dataset(database)[0].id, owner="ann")
@@ -133,6 +161,12 @@ def _failed_import(database: Database) -> None:
 
 WORK: dict[str, Work] = {
     "claim": lambda database: (queued_job(database), leases.claim(database, "training", "w")),
+    "claim as a worker with labels": _claimed_by_labels,
+    "tell of what none can run": _told,
+    "ring again for labels": lambda database: (
+        _needy(database),
+        jobs.unclaimed(database, quiet_seconds=20, requires="gpu"),
+    ),
     "reap": _reaped,
     "ring again": lambda database: (queued_job(database), jobs.unclaimed(database, quiet_seconds=20)),
     "forget preflights": jobs.forget_withdrawn,
