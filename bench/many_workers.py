@@ -27,7 +27,7 @@ from models_store import ids, jobs, leases
 from models_store.database.engine import Database
 from models_store.database.migrate import migrate
 from models_store.database.tables import JobRow
-from models_store.errors import UnavailableError
+from models_store.errors import LeaseLostError, UnavailableError
 from tests import postgresql
 
 _T = TypeVar("_T")
@@ -49,6 +49,8 @@ class Seen:
     calls: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     owners: Counter[str] = field(default_factory=Counter)
     refused: int = 0
+    lost: int = 0
+    """Leases that ended because their renewal came too late."""
 
     def timed(self, name: str, call: Callable[[], _T]) -> _T:
         started = time.perf_counter()
@@ -61,6 +63,7 @@ class Seen:
             self.calls[name].extend(times)
         self.owners += other.owners
         self.refused += other.refused
+        self.lost += other.lost
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,8 @@ def _worker(database: Database, load: Load, seen: Seen) -> None:
             one_job(database, seen, load.job_seconds)
         except UnavailableError:
             seen.refused += 1
+        except LeaseLostError:
+            seen.lost += 1
 
 
 def one_job(database: Database, seen: Seen, seconds: float) -> None:
@@ -214,7 +219,7 @@ def tell(what: str, seen: Seen, seconds: float | None) -> None:
     print(f"\n{what}")
     if seconds is not None:
         claims = len(seen.calls["claim"])
-        print(f"  {claims / seconds:.1f} claims a second, {seen.refused} calls refused by the database")
+        print(f"  {claims / seconds:.1f} claims a second, {seen.refused} calls refused, {seen.lost} leases lost")
         print(f"  claims by owner: {', '.join(f'{owner} {count}' for owner, count in sorted(seen.owners.items()))}")
     for name, times in seen.calls.items():
         at = sorted(times)

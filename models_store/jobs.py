@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from models_store import audit, idempotency, ids, registry
 from models_store.artifacts import removal
 from models_store.database.engine import Database, now, seconds_ago
-from models_store.database.tables import QUEUED, RUNG_LAST, SHOWN, EpochRow, EventRow, JobRow, Json
+from models_store.database.tables import EASY, NEEDY, RUNG_LAST, SHOWN, EpochRow, EventRow, JobRow, Json
 from models_store.errors import ConflictError, NotFoundError
 from models_store.paging import newest
 
@@ -218,7 +218,7 @@ def unclaimed(
     are stamped in the same transaction, so that two dispatchers do not both send.
     """
     with database.write() as session:
-        query = select(JobRow.id, JobRow.lane).where(QUEUED, JobRow.requires == requires)
+        query = select(JobRow.id, JobRow.lane).where(*((NEEDY, JobRow.requires == requires) if requires else (EASY,)))
         query = query.where(seconds_ago(quiet_seconds) >= RUNG_LAST)
         query = query.order_by(RUNG_LAST, JobRow.id).limit(limit)
         found = [(row.id, row.lane) for row in session.execute(query.with_for_update(skip_locked=True))]

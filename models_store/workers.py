@@ -8,7 +8,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from models_store.database.engine import Database, now
-from models_store.database.tables import ACTIVE, RUNNING, JobRow, WorkerRow
+from models_store.database.tables import QUEUED, RUNNING, JobRow, WorkerRow
 from models_store.labels import Labels, meets, offered, shown
 
 LIVE_SECONDS: Final = 30.0
@@ -62,8 +62,8 @@ def offers(session: Session, lane: str) -> list[Labels]:
 def free(session: Session, lane: str, need: str = "") -> int:
     """How many workers of a lane that meet a need have nothing to do, whatever else is queued or running there."""
     alive = sum(meets(labels, need) for labels in offers(session, lane))
-    work = select(JobRow.id).where(JobRow.lane == lane, ACTIVE)
-    return alive - len(session.scalars(work.limit(alive)).all())
+    work = [select(JobRow.id).where(state, JobRow.lane == lane).limit(alive) for state in (QUEUED, RUNNING)]
+    return alive - sum(len(session.scalars(query).all()) for query in work)
 
 
 def current_jobs(session: Session) -> dict[str, str]:

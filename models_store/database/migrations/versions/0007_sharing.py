@@ -19,8 +19,8 @@ _INDEXES: Final[tuple[tuple[str, list[str | TextClause], str], ...]] = (
     ("ix_jobs_running", ["lane", "owner"], _RUNNING),
     ("ix_jobs_served", ["lane", "owner", "claimed_at"], "claimed_at IS NOT NULL"),
     ("ix_jobs_untold", ["lane", "requires"], "state = 'queued' AND requires <> '' AND NOT stranded"),
-    ("ix_jobs_active_lane", ["lane"], "state IN ('queued', 'running')"),
-    ("ix_jobs_unrung", ["requires", _NEVER_RUNG_IS_LONG_AGO, "id"], _QUEUED),
+    ("ix_jobs_unrung", [_NEVER_RUNG_IS_LONG_AGO, "id"], "state = 'queued' AND requires = ''"),
+    ("ix_jobs_unrung_needy", ["requires", _NEVER_RUNG_IS_LONG_AGO, "id"], "state = 'queued' AND requires <> ''"),
 )
 
 
