@@ -102,7 +102,7 @@ def _owners() -> Select[Any]:
     return select(owner, running.scalar_subquery(), last.scalar_subquery())
 
 
-def _first() -> Select[tuple[str]]:
+def _first() -> Select[str]:
     """An owner's oldest job that may run."""
     ready = or_(JobRow.kind == jobs.IMPORT, DatasetRow.status.is_(None), DatasetRow.status != "processing")
     joined = select(JobRow.id).outerjoin(DatasetRow, DatasetRow.id == JobRow.dataset_id)

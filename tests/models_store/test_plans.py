@@ -123,6 +123,11 @@ def _claimed_by_labels(database: Database) -> None:
         continue
 
 
+def _rung_for_labels(database: Database) -> None:
+    _needy(database)
+    jobs.unclaimed(database, quiet_seconds=20, requires="gpu")
+
+
 def _told(database: Database) -> None:
     _needy(database)
     stranded.tell(database)
@@ -163,10 +168,7 @@ WORK: dict[str, Work] = {
     "claim": lambda database: (queued_job(database), leases.claim(database, "training", "w")),
     "claim as a worker with labels": _claimed_by_labels,
     "tell of what none can run": _told,
-    "ring again for labels": lambda database: (
-        _needy(database),
-        jobs.unclaimed(database, quiet_seconds=20, requires="gpu"),
-    ),
+    "ring again for labels": _rung_for_labels,
     "reap": _reaped,
     "ring again": lambda database: (queued_job(database), jobs.unclaimed(database, quiet_seconds=20)),
     "forget preflights": jobs.forget_withdrawn,
