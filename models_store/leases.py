@@ -254,7 +254,8 @@ def fail_dataset(session: Session, dataset_id: str, error: Json) -> None:
         "message": f"The import of data set {dataset_id} failed: {error['message']}",
         "param": "dataset",
     }
-    waiting = update(JobRow).where(JobRow.dataset_id == dataset_id, ACTIVE, JobRow.state == "queued")
+    # queued, said so that no index but that of the data set's active jobs fits
+    waiting = update(JobRow).where(JobRow.dataset_id == dataset_id, ACTIVE, JobRow.state != "running")
     for job_id in session.scalars(waiting.values(**_ended("failed"), error=reason).returning(JobRow.id)).all():
         jobs.record(session, job_id, "status", {"status": "failed", "error": reason})
 
