@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from models_store import audit, idempotency, ids, registry
 from models_store.artifacts import removal
 from models_store.database.engine import Database, now, seconds_ago
-from models_store.database.tables import QUEUED, RUNG_LAST, SHOWN, EpochRow, EventRow, JobRow, Json
+from models_store.database.tables import EASY, NEEDY, RUNG_LAST, SHOWN, EpochRow, EventRow, JobRow, Json
 from models_store.errors import ConflictError, NotFoundError
 from models_store.paging import newest
 
@@ -42,6 +42,9 @@ class NewJob:
     request: Json = field(default_factory=dict)
     config: Json = field(default_factory=dict)
     metadata: Json = field(default_factory=dict)
+    priority: int = 0
+    requires: str = ""
+    """As :func:`models_store.labels.needed` writes it."""
 
 
 def insert(session: Session, job: NewJob, job_id: str | None = None) -> JobRow:
@@ -57,6 +60,8 @@ def insert(session: Session, job: NewJob, job_id: str | None = None) -> JobRow:
         request=job.request,
         config=job.config,
         extra=job.metadata,
+        priority=job.priority,
+        requires=job.requires,
         state="queued",
         created_at=session.scalar(select(now())),
     )
@@ -204,14 +209,17 @@ def epochs(session: Session, job_id: str) -> Iterator[dict[str, Any]]:
     return ({"epoch": row.epoch, **row.metrics} for row in rows)
 
 
-def unclaimed(database: Database, *, quiet_seconds: float, limit: int = 100) -> list[tuple[str, str]]:
+def unclaimed(
+    database: Database, *, quiet_seconds: float, requires: str = "", limit: int = 100
+) -> list[tuple[str, str]]:
     """Queued rows for which no message was sent in the last ``quiet_seconds``: (id, lane), longest unheard-of first.
 
-    So every row has its turn, however long the queue is. The rows are stamped in the same transaction, so that two
-    dispatchers do not both send.
+    So every row has its turn, however long the queue is; those with the same needs are a queue of their own. The rows
+    are stamped in the same transaction, so that two dispatchers do not both send.
     """
     with database.write() as session:
-        query = select(JobRow.id, JobRow.lane).where(QUEUED, seconds_ago(quiet_seconds) >= RUNG_LAST)
+        query = select(JobRow.id, JobRow.lane).where(*((NEEDY, JobRow.requires == requires) if requires else (EASY,)))
+        query = query.where(seconds_ago(quiet_seconds) >= RUNG_LAST)
         query = query.order_by(RUNG_LAST, JobRow.id).limit(limit)
         found = [(row.id, row.lane) for row in session.execute(query.with_for_update(skip_locked=True))]
         if found:

@@ -8,14 +8,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import case, or_, select, update
+from sqlalchemy import case, null, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
-from models_store import jobs
+from models_store import jobs, sharing
 from models_store.database.engine import Database, now, seconds_ago
 from models_store.database.tables import ACTIVE, RUNNING, DatasetRow, EpochRow, EventRow, JobRow, Json
 from models_store.errors import LeaseLostError
+from models_store.labels import NONE, Labels
 
 LEASE_SECONDS: Final = 15.0
 MAX_BARREN: Final = 3
@@ -37,22 +38,13 @@ class Claim:
     attempt: int
 
 
-def claim(database: Database, lane: str, owner: str) -> Claim | None:
-    """Take the oldest job of a lane that may run now, or None.
+def claim(database: Database, lane: str, owner: str, labels: Labels = NONE) -> Claim | None:
+    """Take the job of a lane whose turn it is among those that a worker with these labels can run, or None.
 
-    A job whose data set is still being imported stays in the queue.
+    Whose turn it is :mod:`models_store.sharing` says.
     """
-    ready = or_(JobRow.kind == jobs.IMPORT, DatasetRow.status.is_(None), DatasetRow.status != "processing")
-    candidates = (
-        select(JobRow.id)
-        .outerjoin(DatasetRow, DatasetRow.id == JobRow.dataset_id)
-        .where(JobRow.state == "queued", JobRow.lane == lane, ready)
-        .order_by(JobRow.id)
-        .limit(1)
-        .with_for_update(skip_locked=True, of=JobRow)
-    )
     with database.write() as session:
-        job_id = session.scalar(candidates)
+        job_id = sharing.next_job(session, lane, labels)
         return None if job_id is None else _take(session, job_id, owner)
 
 
@@ -67,6 +59,9 @@ def _take(session: Session, job_id: str, owner: str) -> Claim | None:
             barren=JobRow.barren + 1,
             lease_owner=owner,
             lease_until=now() + LEASE_SECONDS,
+            claimed_at=now(),
+            progress=case((JobRow.stranded, null()), else_=JobRow.progress),
+            stranded=False,
             started_at=case((JobRow.started_at.is_(None), now()), else_=JobRow.started_at),
         )
         .returning(JobRow.kind, JobRow.fence, JobRow.attempt)
@@ -220,7 +215,7 @@ def abandon(database: Database, held: Claim, error: Json) -> None:
 def reap(database: Database) -> list[str]:
     """End or requeue every running job whose lease has run out; gives their ids."""
     with database.write() as session:
-        query = select(JobRow.id).where(RUNNING, JobRow.lease_until < seconds_ago(0.0))
+        query = select(JobRow.id).where(RUNNING, JobRow.lease_until < seconds_ago(0.0)).order_by(JobRow.lease_until)
         expired = list(session.scalars(query.with_for_update(skip_locked=True)))
         for job_id in expired:
             _retry_or_fail(session, [JobRow.id == job_id, JobRow.state == "running"], job_id, CRASHED)
@@ -259,7 +254,8 @@ def fail_dataset(session: Session, dataset_id: str, error: Json) -> None:
         "message": f"The import of data set {dataset_id} failed: {error['message']}",
         "param": "dataset",
     }
-    waiting = update(JobRow).where(JobRow.dataset_id == dataset_id, ACTIVE, JobRow.state == "queued")
+    # queued, said so that no index but that of the data set's active jobs fits
+    waiting = update(JobRow).where(JobRow.dataset_id == dataset_id, ACTIVE, JobRow.state != "running")
     for job_id in session.scalars(waiting.values(**_ended("failed"), error=reason).returning(JobRow.id)).all():
         jobs.record(session, job_id, "status", {"status": "failed", "error": reason})
 

@@ -1,8 +1,10 @@
 """What a fine-tune job is asked: the body of ``POST /jobs`` and, with every default filled in, a job's config."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from models_store.labels import NEED
 
 _NO_NUL = r"^[^\x00]*$"  # PostgreSQL stores every other character
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_NO_NUL)]
@@ -11,6 +13,9 @@ Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 MetadataKey = Annotated[str, StringConstraints(max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(max_length=512)]
 Strategy = Literal["auto", "freeze", "full", "gradual", "lora"]
+Need = Annotated[str, StringConstraints(pattern=NEED)]
+HIGHEST: Final = 10
+LOWEST: Final = -10
 
 
 class _Closed(BaseModel):
@@ -82,3 +87,17 @@ class JobSpec(_Closed):
     metadata: dict[MetadataKey, MetadataValue] = Field(default_factory=dict, max_length=16)
     training: Training = Training()
     preprocessing: PreprocessingOptions = PreprocessingOptions()
+    priority: int = Field(
+        0,
+        ge=LOWEST,
+        le=HIGHEST,
+        description="Jobs of a higher priority go first, whoever's they are: lower yours to let others pass. "
+        "Above 0 is for admins.",
+    )
+    requires: list[Need] = Field(
+        default_factory=list,
+        max_length=8,
+        description="Labels that a worker must have: names, or amounts as in `memory>=32g`; GET /workers shows them. "
+        "`accelerator: gpu` adds `gpu`.",
+        examples=[["gpu", "memory>=32g"]],
+    )

@@ -1,26 +1,42 @@
 """Which workers were seen lately. Informs ``/readyz`` and ``GET /workers``; leases do not depend on it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from models_store.database.engine import Database, now
-from models_store.database.tables import RUNNING, JobRow, WorkerRow
+from models_store.database.tables import QUEUED, RUNNING, JobRow, WorkerRow
+from models_store.labels import Labels, meets, offered, shown
 
 LIVE_SECONDS: Final = 30.0
+GPU: Final = "gpu"
+"""The label of a worker that has one."""
 
 
-def seen(database: Database, worker_id: str, lane: str, device: str) -> None:
+@dataclass(frozen=True)
+class Seen:
+    """What a worker says of itself."""
+
+    id: str
+    lane: str
+    device: str
+    labels: Labels = field(default_factory=dict)
+    draining: bool = False
+    """It takes no further job."""
+
+
+def seen(database: Database, worker: Seen) -> None:
     """Say that a worker lives; forget those that were not seen for an hour."""
     with database.write() as session:
         clock = session.scalar(select(now())) or 0.0
-        row = session.get(WorkerRow, worker_id)
+        row = session.get(WorkerRow, worker.id)
         if row is None:
-            session.add(WorkerRow(id=worker_id, lane=lane, device=device, started_at=clock, seen_at=clock))
-        else:
-            row.seen_at = clock
+            row = WorkerRow(id=worker.id, lane=worker.lane, device=worker.device, started_at=clock)
+            session.add(row)
+        row.labels, row.draining, row.seen_at = shown(worker.labels), worker.draining, clock
         session.execute(delete(WorkerRow).where(WorkerRow.seen_at < clock - 3600))
 
 
@@ -37,12 +53,17 @@ def live(session: Session) -> Sequence[WorkerRow]:
     ).all()
 
 
-def free(session: Session, lane: str) -> int:
-    """How many workers of a lane live and have nothing to do, nor anything in the queue before them."""
-    living = select(func.count()).where(WorkerRow.lane == lane, WorkerRow.seen_at > now() - LIVE_SECONDS)
-    alive = session.scalar(living) or 0
-    work = select(JobRow.id).where(JobRow.lane == lane, JobRow.state.in_(("queued", "running")))
-    return alive - len(session.scalars(work.limit(alive)).all())
+def offers(session: Session, lane: str) -> list[Labels]:
+    """The labels of every live worker of a lane that takes jobs."""
+    taking = select(WorkerRow.labels).where(WorkerRow.lane == lane, WorkerRow.draining.is_(False))
+    return [offered(text) for text in session.scalars(taking.where(WorkerRow.seen_at > now() - LIVE_SECONDS))]
+
+
+def free(session: Session, lane: str, need: str = "") -> int:
+    """How many workers of a lane that meet a need have nothing to do, whatever else is queued or running there."""
+    alive = sum(meets(labels, need) for labels in offers(session, lane))
+    work = [select(JobRow.id).where(state, JobRow.lane == lane).limit(alive) for state in (QUEUED, RUNNING)]
+    return alive - sum(len(session.scalars(query).all()) for query in work)
 
 
 def current_jobs(session: Session) -> dict[str, str]:

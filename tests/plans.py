@@ -14,7 +14,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor, ExecutionContext
 
 from models_store.database.engine import Database
 
-_TELLING: Final = ("SELECT", "UPDATE", "DELETE")
+_TELLING: Final = ("SELECT", "UPDATE", "DELETE", "WITH")
 # With no rows at all PostgreSQL would read them all. What it does when it should not, it does because it must.
 _AS_WITH_MANY_ROWS: Final = ("enable_seqscan", "enable_sort", "enable_bitmapscan", "enable_incremental_sort")
 _STEP: Final = re.compile(

@@ -26,12 +26,12 @@ class Bell:
         self._celery = _celery(redis_url)
         self._silent_until = 0.0
 
-    def ring(self, job_id: str, lane: str) -> None:
-        """Send one message; never raises."""
+    def ring(self, job_id: str, lane: str, queue: str | None = None) -> None:
+        """Send one message, to everybody in the lane or to a queue of some; never raises."""
         if time.monotonic() < self._silent_until:
             return
         try:
-            self._celery.send_task(TASKS[lane], args=[job_id], queue=lane, retry=False)
+            self._celery.send_task(TASKS[lane], args=[job_id], queue=queue or lane, retry=False)
         except (OperationalError, RedisError, OSError) as error:
             self._silent_until = time.monotonic() + INTERVAL_SECONDS
             _log.warning("bell_not_rung", job=job_id, reason=str(error))

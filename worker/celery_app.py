@@ -5,13 +5,19 @@ from typing import Any
 from celery import Celery
 from kombu.entity import Queue
 
+from models_store.labels import Labels, shown
 from worker.settings import WorkerSettings
 
 TASKS = {"training": "worker.run_training", "light": "worker.run_light"}
 """Lane (which is also the queue's name) → task name."""
 
 
-def make_celery(settings: WorkerSettings) -> Celery:
+def own_queue(lane: str, labels: Labels) -> str:
+    """The queue of the workers that offer the very same: bells for jobs that not every worker can run."""
+    return f"{lane}@{shown(labels).replace(',', '+')}"  # a comma would part it in two on Celery's command line
+
+
+def make_celery(settings: WorkerSettings, *own_queues: str) -> Celery:
     """Build the application; tasks are added by :func:`worker.tasks.register`."""
     celery = Celery("finetuned", broker=settings.redis_url)
     celery.conf.update(
@@ -19,7 +25,7 @@ def make_celery(settings: WorkerSettings) -> Celery:
         task_serializer="json",
         task_ignore_result=True,
         # A message that ends the worker is not there when it is started again; no other has to be kept either.
-        task_queues=[Queue(lane, routing_key=lane, no_ack=True) for lane in TASKS],  # type: ignore[no-untyped-call]
+        task_queues=[Queue(name, routing_key=name, no_ack=True) for name in (*TASKS, *own_queues)],  # type: ignore[no-untyped-call]
         task_routes={task: {"queue": lane} for lane, task in TASKS.items()},
         worker_concurrency=1,
         worker_prefetch_multiplier=1,

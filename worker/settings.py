@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from models_store import labels
 from models_store.settings import StoreSettings
 
 
@@ -22,5 +23,14 @@ class WorkerSettings(StoreSettings):
     """Keep a process that has imported torch and Lightning ready for the next training; off, each waits for its own."""
     feature_cache_bytes: int = 20_000_000_000
     """The most that the features of frozen backbones take on disk, least recently used first to go; 0: not kept."""
+    worker_labels: str = ""
+    """What jobs may require of this worker, such as ``a100,memory=64g``; ``cpu``, and ``gpu``, come by themselves."""
     memory_events: Path | None = None
     """The cgroup's ``memory.events``, where it does not lie in the usual place."""
+
+    @field_validator("worker_labels")
+    @classmethod
+    def _readable(cls, text: str) -> str:
+        """Known at the start, not at the first job."""
+        labels.offered(text)
+        return text

@@ -8,11 +8,11 @@ from typing import Final
 from app.deps import Services
 from app.jobs import evaluating
 from app.quotas import check_active_jobs, room
-from models_store import checkpoints, datasets, jobs, registry
+from models_store import checkpoints, datasets, jobs, labels, registry, workers
 from models_store.database.tables import DatasetRow, JobRow
-from models_store.errors import ConflictError, InvalidError
+from models_store.errors import ConflictError, ForbiddenError, InvalidError
 from models_store.idempotency import Repeat
-from models_store.keys import Caller
+from models_store.keys import ADMIN, Caller
 from models_store.spec import JobSpec, PreprocessingOptions
 
 _TEXTS: Final = "text-classification"
@@ -33,10 +33,12 @@ def create(services: Services, caller: Caller, spec: JobSpec, key: str | None = 
     """Check what can be checked cheaply, insert the job, and ring for it after the commit.
 
     Raises:
-        FinetunedError: as for :func:`resolve`; ``idempotency_mismatch``, ``too_many_jobs``, ``storage_quota``.
+        FinetunedError: as for :func:`resolve`; ``idempotency_mismatch``, ``too_many_jobs``, ``storage_quota``,
+            ``priority_for_admins``.
     """
     check_active_jobs(services, caller)
     room(services, caller)
+    _check_priority(caller, spec)
     resolved = resolve(services, caller, spec)
     request = spec.model_dump(mode="json", exclude_unset=True)
     repeat = None if key is None else Repeat(key, _hash(request))
@@ -49,6 +51,8 @@ def create(services: Services, caller: Caller, spec: JobSpec, key: str | None = 
         request=request,
         config=resolved.model_dump(mode="json"),
         metadata=dict(spec.metadata),
+        priority=resolved.priority,
+        requires=labels.needed(resolved.requires),
     )
     row, is_new = jobs.create(services.database, new, repeat)
     if is_new:
@@ -71,7 +75,7 @@ def retry(services: Services, caller: Caller, job_id: str) -> JobRow:
 
 
 def resolve(services: Services, caller: Caller, spec: JobSpec) -> JobSpec:
-    """The specification with its name, the concrete name of its weights, and the part of its checkpoint.
+    """The specification with its name, its weights' concrete name, the part of its checkpoint, and all that it needs.
 
     Raises:
         NotFoundError: ``dataset_not_found``, ``checkpoint_not_found``, ``model_not_found``.
@@ -85,7 +89,20 @@ def resolve(services: Services, caller: Caller, spec: JobSpec) -> JobSpec:
     _check_dataset(spec, dataset, start.tasks)
     _check_strategy(spec, dataset, start.tasks)
     name = spec.name or f"{dataset.name}-{start.name}"[:200]
-    return spec.model_copy(update={"name": name, "weights": start.weights, "submodule": start.submodule})
+    concrete = {"name": name, "weights": start.weights, "submodule": start.submodule}
+    return spec.model_copy(update={**concrete, "requires": _needs(spec)})
+
+
+def _needs(spec: JobSpec) -> list[str]:
+    implied = [workers.GPU] if spec.training.accelerator == "gpu" else []
+    return sorted({*spec.requires, *implied})
+
+
+def _check_priority(caller: Caller, spec: JobSpec) -> None:
+    """What goes before everybody's jobs is not for everybody to say: fair shares would end there."""
+    if spec.priority > 0 and caller.role != ADMIN:
+        message = "Priorities above 0 are for admins. Leave it out, or give jobs that can wait one below 0."
+        raise ForbiddenError("priority_for_admins", message, param="priority")
 
 
 def _start(services: Services, caller: Caller, spec: JobSpec) -> _Start:

@@ -10,7 +10,7 @@ from app.deps import Services
 from app.jobs import creating
 from app.jobs.schemas import Preflight
 from app.quotas import check_active_jobs
-from models_store import datasets, decision, jobs, workers
+from models_store import datasets, decision, jobs, labels, workers
 from models_store.database.tables import JobRow
 from models_store.errors import ConflictError, FinetunedError, InvalidError
 from models_store.keys import Caller
@@ -29,9 +29,10 @@ async def preflight(services: Services, caller: Caller, spec: JobSpec) -> Prefli
         FinetunedError: as for a job; ``dataset_not_ready``, or what the job would have failed with.
     """
     settled = await run_in_threadpool(settle, services, caller, spec)
-    if not await run_in_threadpool(_a_worker_is_free, services):
+    resolved = JobSpec.model_validate(settled.config)
+    if not await run_in_threadpool(_a_worker_is_free, services, resolved):
         return settled.model_copy(update={"note": _NOBODY})
-    row = await run_in_threadpool(_ask, services, caller, JobSpec.model_validate(settled.config))
+    row = await run_in_threadpool(_ask, services, caller, resolved)
     try:
         ended = await waiting.wait(lambda: _read(services, row.id), _is_over, _LONGEST, services.stopping)
     finally:
@@ -60,9 +61,9 @@ def settle(services: Services, caller: Caller, spec: JobSpec) -> Preflight:
     return Preflight.model_validate({"decision": made, "config": config, "measurement": None})
 
 
-def _a_worker_is_free(services: Services) -> bool:
+def _a_worker_is_free(services: Services, resolved: JobSpec) -> bool:
     with services.database.read() as session:
-        return workers.free(session, jobs.LANES[jobs.PREFLIGHT]) > 0
+        return workers.free(session, jobs.LANES[jobs.PREFLIGHT], labels.needed(resolved.requires)) > 0
 
 
 def _ask(services: Services, caller: Caller, resolved: JobSpec) -> JobRow:
@@ -75,6 +76,7 @@ def _ask(services: Services, caller: Caller, resolved: JobSpec) -> JobRow:
         backbone=resolved.backbone,
         request=config,
         config=config,
+        requires=labels.needed(resolved.requires),
     )
     row, _ = jobs.create(services.database, new)
     services.bell.ring(row.id, row.lane)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from app.datasets.schemas import ErrorInfo
 from app.deps import Closed, PageQuery, Time, rfc3339, rfc3339_or_none
 from app.reports import Report
-from models_store import jobs
+from models_store import jobs, labels
 from models_store.database.tables import EventRow, JobRow
 
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
@@ -106,6 +106,8 @@ class Job(BaseModel):
     error: ErrorInfo | None
     attempt: int
     cancel_requested: bool
+    priority: int = Field(description="Higher goes first; above 0 is for admins.", examples=[0])
+    requires: list[str] = Field(description="Labels that its worker must have.", examples=[["gpu", "memory>=32g"]])
     metadata: dict[str, str]
     created_at: Time
     started_at: Time | None
@@ -116,7 +118,19 @@ class Job(BaseModel):
         """The row as clients see it."""
         evaluates = row.kind == jobs.EVALUATE
         result = row.result or {}
-        same = ("id", "name", "backbone", "config", "decision", "progress", "metrics", "best", "error", "attempt")
+        same = (
+            "id",
+            "name",
+            "backbone",
+            "config",
+            "decision",
+            "progress",
+            "metrics",
+            "best",
+            "error",
+            "attempt",
+            "priority",
+        )
         return cls.model_validate(
             {
                 **{name: getattr(row, name) for name in same},
@@ -126,6 +140,7 @@ class Job(BaseModel):
                 "model": row.config["model"] if evaluates else result.get("model"),
                 "report": result.get("report") if with_report else None,
                 "cancel_requested": row.cancel_requested,
+                "requires": labels.listed(row.requires),
                 "metadata": row.extra,
                 "created_at": rfc3339(row.created_at),
                 "started_at": rfc3339_or_none(row.started_at),

@@ -9,7 +9,7 @@ from app.deps import CallerDep, Page, PageDep, Services, ServicesDep, rfc3339
 from app.errors import responses
 from app.operating.schemas import Health, Readiness, Worker
 from app.queue import broker_answers
-from models_store import keys, workers
+from models_store import keys, labels, workers
 from models_store.errors import UnavailableError
 
 router = APIRouter(tags=["operating"])
@@ -60,6 +60,8 @@ def list_workers(query: PageDep, services: ServicesDep, caller: CallerDep) -> Pa
             id=row.id,
             lane=row.lane,
             device=row.device,
+            labels=labels.listed(row.labels),
+            draining=row.draining,
             job=jobs.get(row.id),
             started_at=rfc3339(row.started_at),
             seen_at=rfc3339(row.seen_at),

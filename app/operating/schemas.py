@@ -28,6 +28,8 @@ class Worker(BaseModel):
     id: str
     lane: str = Field(examples=["training"])
     device: str = Field(examples=["cpu"])
+    labels: list[str] = Field(description="What jobs may require of it.", examples=[["cpu", "memory=64g"]])
+    draining: bool = Field(description="It finishes what it runs, takes nothing more, and ends.")
     job: str | None = Field(description="What it works on now.")
     started_at: Time
     seen_at: Time

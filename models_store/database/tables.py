@@ -32,6 +32,14 @@ PART_OF_A_DATASET: Final = text("kind IN ('import', 'preflight')")
 ACTIVE: Final = text("state IN ('queued', 'running')")
 QUEUED: Final = text("state = 'queued'")
 RUNNING: Final = text("state = 'running'")
+SERVED: Final = text("claimed_at IS NOT NULL")
+"""That some worker has taken it at least once."""
+EASY: Final = text("state = 'queued' AND requires = ''")
+"""Queued jobs that every worker can run …"""
+NEEDY: Final = text("state = 'queued' AND requires <> ''")
+"""… and those that only some can."""
+UNTOLD: Final = text("state = 'queued' AND requires <> '' AND NOT stranded")
+"""Jobs with needs whose owners were not told yet that no worker meets them."""
 VALID: Final = text("revoked_at IS NULL")
 """Of keys."""
 RUNG_LAST: Final[ColumnElement[float]] = literal_column("coalesce(rung_at, 0.0)", Float)
@@ -114,7 +122,10 @@ class JobRow(Base):
     # One index for each combination of filters that a list may have, in the list's order, so that no page is searched
     # for or sorted; small ones over the rows that have not ended; and what is counted for /metrics.
     __table_args__ = (
-        Index("ix_jobs_claim", "lane", "state", "id"),
+        _partial("ix_jobs_queue", "lane", "requires", "priority", "owner", "id", where=QUEUED),
+        _partial("ix_jobs_running", "lane", "owner", where=RUNNING),
+        _partial("ix_jobs_served", "lane", "owner", "claimed_at", where=SERVED),
+        _partial("ix_jobs_untold", "lane", "requires", where=UNTOLD),
         _partial("ix_jobs_shown", "id", where=SHOWN),
         _partial("ix_jobs_state", "state", "id", where=SHOWN),
         _partial("ix_jobs_owner", "owner", "id", where=SHOWN),
@@ -127,7 +138,8 @@ class JobRow(Base):
         _partial("ix_jobs_active_dataset", "dataset_id", where=ACTIVE),
         _partial("ix_jobs_active_backbone", "backbone", where=ACTIVE),
         _partial("ix_jobs_lease", "lease_until", where=RUNNING),
-        _partial("ix_jobs_unrung", RUNG_LAST, "id", where=QUEUED),
+        _partial("ix_jobs_unrung", RUNG_LAST, "id", where=EASY),
+        _partial("ix_jobs_unrung_needy", "requires", RUNG_LAST, "id", where=NEEDY),
         Index("ix_jobs_kind_state", "kind", "state"),
         _partial("ix_jobs_internal_dataset", "dataset_id", where=PART_OF_A_DATASET),
         Index("ix_jobs_finished", "finished_at"),
@@ -149,6 +161,10 @@ class JobRow(Base):
     extra: Mapped[Json] = mapped_column("metadata")
     """The user's own key and value pairs."""
 
+    priority: Mapped[int] = mapped_column(Integer, default=0)
+    requires: Mapped[str] = mapped_column(String(400), default="")
+    """What a worker must offer; see :func:`models_store.labels.needed`."""
+
     state: Mapped[str] = mapped_column(String(12))
     """queued, running, succeeded, failed, cancelled"""
     attempt: Mapped[int] = mapped_column(Integer, default=0)
@@ -160,6 +176,10 @@ class JobRow(Base):
     cancel_requested: Mapped[bool] = mapped_column(Boolean, default=False)
     rung_at: Mapped[float | None] = mapped_column(Float)
     """When a message was last sent for this row."""
+    claimed_at: Mapped[float | None] = mapped_column(Float)
+    """When a worker last took it: by this, owners take turns."""
+    stranded: Mapped[bool] = mapped_column(Boolean, default=False)
+    """Whether its owner was told that no live worker can run it."""
 
     decision: Mapped[Json | None] = mapped_column()
     progress: Mapped[Json | None] = mapped_column()
@@ -262,6 +282,10 @@ class WorkerRow(Base):
     id: Mapped[str] = mapped_column(String(200), primary_key=True)
     lane: Mapped[str] = mapped_column(String(10))
     device: Mapped[str] = mapped_column(String(200))
+    labels: Mapped[str] = mapped_column(String(1000), default="")
+    """What it offers; see :mod:`models_store.labels`."""
+    draining: Mapped[bool] = mapped_column(Boolean, default=False)
+    """Whether it takes no further job."""
     started_at: Mapped[float] = mapped_column(Float)
     seen_at: Mapped[float] = mapped_column(Float)
 

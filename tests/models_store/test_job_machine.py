@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, invariant, multiple, rule
 from sqlalchemy import select, update
 
-from models_store import jobs, leases
+from models_store import jobs, labels, leases
 from models_store.database.engine import Database, now
 from models_store.database.migrate import migrate
 from models_store.database.tables import JobRow, ModelRow
 from models_store.errors import ConflictError, LeaseLostError
 from models_store.leases import Claim
-from tests.models_store.rows import FAILURE, job, queued_job
+from tests.models_store.rows import FAILURE, job
 from tests.models_store.test_leases import publishing
 
 STATES = {"queued", "running", "succeeded", "failed", "cancelled"}
@@ -37,14 +37,33 @@ class JobMachine(RuleBasedStateMachine):
         self.database.close()
         self.folder.cleanup()
 
-    @rule()
-    def post(self) -> None:
-        queued_job(self.database)
+    @rule(
+        owner=st.sampled_from(["ann", "bob", "cho"]), priority=st.integers(-1, 1), requires=st.sampled_from(["", "gpu"])
+    )
+    def post(self, owner: str, priority: int, requires: str) -> None:
+        new = jobs.NewJob("fine_tune", owner, "job", "ds_none", priority=priority, requires=requires)
+        jobs.create(self.database, new)
 
-    @rule(target=claims)
-    def claim(self) -> Claim | MultipleResults[Claim]:
-        claim = leases.claim(self.database, "training", "w")
-        return multiple() if claim is None else claim
+    @rule(target=claims, offers=st.sampled_from(["", "gpu"]))
+    def claim(self, offers: str) -> Claim | MultipleResults[Claim]:
+        queued, running = self.waiting(offers)
+        claim = leases.claim(self.database, "training", "w", labels.offered(offers))
+        if claim is None:
+            assert not queued, "nothing that it can run is left"
+            return multiple()
+        owner, priority = queued[claim.job_id]
+        assert priority == max(priority for _, priority in queued.values()), "the highest priority goes first"
+        rivals = {rival for rival, of_rival in queued.values() if of_rival == priority}
+        assert running[owner] == min(running[rival] for rival in rivals), "the owner with fewest running jobs is next"
+        return claim
+
+    def waiting(self, offers: str) -> tuple[dict[str, tuple[str, int]], Counter[str]]:
+        """Queued jobs that a worker can run, with owner and priority, and how many jobs each owner has running."""
+        with self.database.read() as session:
+            rows = list(session.scalars(select(JobRow)))
+        fit = [row for row in rows if row.state == "queued" and row.requires in {"", offers}]
+        running = Counter(row.owner for row in rows if row.state == "running")
+        return {row.id: (row.owner, row.priority) for row in fit}, running
 
     @rule(claim=claims)
     def lose_lease(self, claim: Claim) -> None:
@@ -60,7 +79,7 @@ class JobMachine(RuleBasedStateMachine):
     def cancel(self, claim: Claim) -> None:
         ended = job(self.database, claim.job_id).state in jobs.TERMINAL
         try:
-            jobs.cancel(self.database, claim.job_id, owner="ann")
+            jobs.cancel(self.database, claim.job_id, owner=None)
         except ConflictError:
             assert ended
 

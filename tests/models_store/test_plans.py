@@ -8,7 +8,19 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from models_store import aliases, checkpoints, datasets, idempotency, jobs, keys, leases, registry, workers
+from models_store import (
+    aliases,
+    checkpoints,
+    datasets,
+    idempotency,
+    jobs,
+    keys,
+    labels,
+    leases,
+    registry,
+    stranded,
+    workers,
+)
 from models_store.database.engine import Database
 from models_store.database.tables import CheckpointRow, ModelRow
 from models_store.errors import FinetunedError
@@ -100,6 +112,27 @@ def _reaped(database: Database) -> None:
     leases.reap(database)
 
 
+def _needy(database: Database) -> None:
+    for owner, requires in (("ann", ""), ("ann", "gpu"), ("bob", "gpu,memory>=1g"), ("cho", "tpu")):
+        jobs.create(database, jobs.NewJob("fine_tune", owner, "job", "ds_none", requires=requires))
+
+
+def _claimed_by_labels(database: Database) -> None:
+    _needy(database)
+    while leases.claim(database, "training", "w", labels.offered("gpu,memory=2g")) is not None:
+        continue
+
+
+def _rung_for_labels(database: Database) -> None:
+    _needy(database)
+    jobs.unclaimed(database, quiet_seconds=20, requires="gpu")
+
+
+def _told(database: Database) -> None:
+    _needy(database)
+    stranded.tell(database)
+
+
 def _used(database: Database) -> None:
     with pytest.raises(FinetunedError):
         datasets.delete(database, Path(), new_dataset(database)[0].id, owner="ann")
@@ -133,6 +166,9 @@ def _failed_import(database: Database) -> None:
 
 WORK: dict[str, Work] = {
     "claim": lambda database: (queued_job(database), leases.claim(database, "training", "w")),
+    "claim as a worker with labels": _claimed_by_labels,
+    "tell of what none can run": _told,
+    "ring again for labels": _rung_for_labels,
     "reap": _reaped,
     "ring again": lambda database: (queued_job(database), jobs.unclaimed(database, quiet_seconds=20)),
     "forget preflights": jobs.forget_withdrawn,
@@ -147,8 +183,8 @@ WORK: dict[str, Work] = {
     "know an admin": keys.any_admin,
     "free workers": reading(lambda session: workers.free(session, "training")),
 }
-FEW = ("SCAN workers", "SEARCH workers")
-"""A row a process that lives."""
+FEW = ("SCAN workers", "SEARCH workers", "SCAN found", "SCAN jobs BY ix_jobs_running")
+"""A row a process that lives, or a job that runs; a value of a column, found by a search."""
 
 
 @pytest.mark.parametrize("what", WORK)
@@ -160,4 +196,4 @@ def test_work_on_rows_finds_them_by_an_index_and_sorts_none(database: Database, 
 
 def test_the_running_jobs_are_an_index_of_their_own(database: Database) -> None:
     steps = plans.of(database, lambda: reading(workers.current_jobs)(database))
-    assert steps == ["SCAN jobs BY ix_jobs_lease"]
+    assert steps in (["SCAN jobs BY ix_jobs_lease"], ["SCAN jobs BY ix_jobs_running"])

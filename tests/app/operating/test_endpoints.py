@@ -15,7 +15,7 @@ def test_ready_means_database_broker_and_a_worker(service: Running, client: http
         503,
         {"database": "ok", "broker": "ok", "worker": "failed"},
     )
-    workers.seen(service.database, "w1", "training", "cpu")
+    workers.seen(service.database, workers.Seen("w1", "training", "cpu"))
     assert client.get("/readyz").json() == {
         "status": "ok",
         "checks": {"database": "ok", "broker": "ok", "worker": "ok"},
@@ -30,7 +30,7 @@ def test_without_broker_the_service_is_not_ready_but_the_api_is(settings: AppSet
 
 
 def test_workers_are_listed_with_what_they_do(service: Running, client: httpx.Client) -> None:
-    workers.seen(service.database, "w1", "training", "cpu")
+    workers.seen(service.database, workers.Seen("w1", "training", "cpu"))
     job_id = job(client, ready_dataset(service, client))["id"]
     leases.claim(service.database, "training", "w1")
     shown = client.get("/workers").json()["data"]
