@@ -173,7 +173,7 @@ def test_a_measurement_that_nobody_waits_for_any_more_leaves_the_worker_to_the_j
     service: Running, client: httpx.Client
 ) -> None:
     form = {"dataset": ready_dataset(service, client), "backbone": "hf/tests/none"}
-    workers.seen(service.database, "one:training", "training", "cpu")
+    workers.seen(service.database, workers.Seen("one:training", "training", "cpu"))
 
     def measuring() -> bool:
         with service.database.read() as session:
