@@ -20,7 +20,7 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 _EVENT_STREAM = {"text/event-stream": {"schema": {"type": "string"}, "example": "id: 7\nevent: status\ndata: {}\n\n"}}
 
 
-@router.post("", status_code=202, responses=responses(404, 409, 429))
+@router.post("", status_code=202, responses=responses(403, 404, 409, 429))
 async def create_job(
     spec: JobSpec,
     response: Response,
@@ -70,7 +70,7 @@ def cancel_job(job_id: IdPath, services: ServicesDep, caller: CallerDep, actor: 
     return Job.of(jobs.cancel(services.database, job_id, owner=caller.sees, by=actor))
 
 
-@router.post("/{job_id}/retry", status_code=202, responses=responses(404, 409, 429))
+@router.post("/{job_id}/retry", status_code=202, responses=responses(403, 404, 409, 429))
 async def retry_job(
     job_id: IdPath, response: Response, services: ServicesDep, caller: CallerDep, prefer: PreferHeader = None
 ) -> Job:
