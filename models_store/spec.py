@@ -13,7 +13,7 @@ Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 MetadataKey = Annotated[str, StringConstraints(max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(max_length=512)]
 Strategy = Literal["auto", "freeze", "full", "gradual", "lora"]
-Need = Annotated[str, StringConstraints(pattern=NEED)]
+Need = Annotated[str, StringConstraints(pattern=NEED, max_length=100)]
 HIGHEST: Final = 10
 LOWEST: Final = -10
 

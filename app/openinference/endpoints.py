@@ -25,7 +25,7 @@ def _described() -> dict[str, Any]:
         "name": HEAD_LENGTH,
         "in": "header",
         "required": False,
-        "schema": {"type": "integer", "minimum": 0},
+        "schema": {"type": "integer", "minimum": 0, "exclusiveMaximum": 2**40},
         "description": "Where the JSON ends, in a body that goes on with the bytes of tensors.",
     }
     content = {"application/json": {"schema": {"$ref": _REQUEST}}, BINARY_TYPE: _BYTES}

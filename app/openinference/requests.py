@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from starlette.exceptions import HTTPException
-
 from app.errors import validated
 from app.openinference import tensors
 from app.openinference.schemas import InferRequest, InputName, InputTensor, OutputName
@@ -58,7 +56,7 @@ def read(body: bytes, head_length: str | None, most: int) -> Asked:
 def _end(head_length: str, size: int) -> int:
     if _LENGTH.fullmatch(head_length) and int(head_length) <= size:
         return int(head_length)
-    raise HTTPException(400)
+    raise tensors.invalid(f"{HEAD_LENGTH} is {head_length[:20]!r}, and the body has {size:,} bytes")
 
 
 def _given(tensor: InputTensor, behind: memoryview, most: int) -> Given:

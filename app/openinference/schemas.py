@@ -78,7 +78,9 @@ class RequestParameters(_Parameters):
 class InputParameters(_Parameters):
     """Of an input. Others are ignored."""
 
-    binary_data_size: int | None = Field(None, ge=0, description="The tensor stands behind the JSON, in so many bytes.")
+    binary_data_size: int | None = Field(
+        None, ge=0, lt=2**40, description="The tensor stands behind the JSON, in so many bytes."
+    )
 
 
 class OutputParameters(Closed):
@@ -127,8 +129,12 @@ class InferRequest(Closed):
     """Some items for one model."""
 
     id: str | None = Field(None, max_length=1000, description="Comes back in the answer.")
-    model_name: str | None = Field(None, description="Some clients repeat it here; the address counts.")
-    model_version: str | None = Field(None, description="Some clients repeat it here; the address counts.")
+    model_name: str | None = Field(
+        None, max_length=1000, description="Some clients repeat it here; the address counts."
+    )
+    model_version: str | None = Field(
+        None, max_length=1000, description="Some clients repeat it here; the address counts."
+    )
     parameters: RequestParameters = RequestParameters()
     inputs: list[InputTensor] = Field(
         min_length=1, max_length=1, description=f"One tensor, of at most {MAX_INPUTS:,} items or what the operator set."

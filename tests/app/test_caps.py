@@ -1,5 +1,6 @@
 """Everything that a client can send has an upper bound, which the description of the service tells."""
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -13,6 +14,9 @@ _NUMBERS: Final = {"integer", "number"}
 _BOUNDS_A_NUMBER: Final = {"maximum", "exclusiveMaximum"}
 _BOUNDS_A_TEXT: Final = {"maxLength", "enum", "const", "format"}
 _METHODS: Final = {"get", "put", "post", "delete", "head", "patch"}
+_IGNORED: Final = re.compile(r"post /(v2|hf)/.* \.(parameters|options|data)\b")
+"""Where protocols of others let clients add what nobody reads, or nest a tensor: the body as a whole is bounded, and so
+is the number of its values (see :mod:`app.predictions.bodies`)."""
 Schema = dict[str, Any]
 
 
@@ -77,7 +81,8 @@ def _component(description: Schema, reference: str) -> Schema:
 def test_every_number_text_and_list_that_a_client_can_send_has_an_upper_bound(description: Schema) -> None:
     places = list(_sent(description))
     assert len(places) > 50
-    assert [open_ for where, schema in places for open_ in _unbounded(description, where, schema)] == []
+    found = [open_ for where, schema in places for open_ in _unbounded(description, where, schema)]
+    assert [open_ for open_ in found if not _IGNORED.search(open_)] == []
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def _watch(visitor: Visit, t: Texts) -> None:
         "data-status", "succeeded", timeout=120_000
     )
     seen = page.evaluate("window.seen")
-    assert len(seen) > 2, "the curve moved while it was looked at"
+    assert len(seen) > 1, "the curve moved while it was looked at"
     assert seen == sorted(seen, key=int)
     expect(page.locator("#plot-loss canvas")).to_be_visible()
     expect(page.locator("#announcer")).to_have_text(t("js.status.succeeded"))

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -34,7 +35,11 @@ def _finetuned(stub: Stub, *arguments: str, stdin: str = "") -> subprocess.Compl
 def _started(stub: Stub, *arguments: str) -> subprocess.Popen[str]:
     pipe = subprocess.PIPE
     command = [sys.executable, "-m", "finetuned", *arguments]
-    return subprocess.Popen(command, env=_environment(stub), stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    # Who starts the tests in the background of a shell has Ctrl-C ignored, and so would their children.
+    hearing = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(
+        command, env=_environment(stub), stdin=pipe, stdout=pipe, stderr=pipe, text=True, preexec_fn=hearing
+    )
 
 
 def test_lines_of_a_pipe_become_rows(stub: Stub) -> None:

@@ -36,6 +36,7 @@ class Belongings:
             "checkpoint_id": self.checkpoint,
             "ref": self.model,
             "alias": "production",
+            "version": "1",
             "key_id": self.key,
         }
 

@@ -15,7 +15,13 @@ from tests.hostile.belongings import BACKBONE, NAME, Belongings
 from tests.hostile.tenant import Tenant
 
 Route = tuple[str, str]
-OPEN: Final[set[Route]] = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/readyz/api")}
+OPEN: Final[set[Route]] = {
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/readyz/api"),
+    ("GET", "/v2/health/live"),
+    ("GET", "/v2/health/ready"),
+}
 ADMINS: Final[dict[Route, dict[str, Any]]] = {
     ("POST", "/keys"): {"json": {"owner": "bob", "role": "admin"}},
     ("GET", "/keys"): {},
@@ -35,6 +41,7 @@ LISTS: Final[set[Route]] = {
     ("GET", "/metrics"),
     ("GET", "/workers"),
     ("GET", "/backbones"),
+    ("GET", "/v2"),
 }
 """Routes that name no object: nothing of others may be in their answers."""
 MAKERS: Final[set[Route]] = {
@@ -45,7 +52,13 @@ MAKERS: Final[set[Route]] = {
     ("POST", "/predict"),
 }
 """Routes whose bodies may name objects: each is attacked by tests of its own."""
-BODIES: Final[dict[Route, dict[str, Any]]] = {("POST", "/models/{ref}/evaluate"): {"dataset": "ds_none"}}
+_TENSOR: Final = {"inputs": [{"name": "image", "datatype": "BYTES", "shape": [1], "data": [""]}]}
+BODIES: Final[dict[Route, dict[str, Any]]] = {
+    ("POST", "/models/{ref}/evaluate"): {"dataset": "ds_none"},
+    ("POST", "/v2/models/{ref}/infer"): _TENSOR,
+    ("POST", "/v2/models/{ref}/versions/{version}/infer"): _TENSOR,
+    ("POST", "/hf/models/{ref}"): {"inputs": ""},
+}
 """Of routes that name an object in their address, those that need a body."""
 _PARAMETER: Final = re.compile(r"{(\w+)}")
 

@@ -43,6 +43,12 @@ _NO_SUCH_JOB: Final = _NO_SUCH_WEIGHTS | {
     "preprocessing_fixed",
 }
 """Fields that are right one by one do not go together, or not with the data set or the checkpoint that they name."""
+_NO_SUCH_INPUT: Final = frozenset(
+    {"unreadable_image", "image_too_large", "invalid_base64", "empty_text", "invalid_text", "not_utf8", "text_too_long"}
+)
+"""One bad input fails the whole request where the protocol has no error for an input alone."""
+_NO_SUCH_TENSOR: Final = _NO_SUCH_INPUT | {"invalid_tensor", "invalid_pixels", "task_mismatch"}
+"""A tensor's name, shape, datatype, data and length go together, and with the model."""
 UNSAYABLE: Final[Mapping[str, frozenset[str]]] = {
     "create_dataset": frozenset({"idempotency_mismatch"}),
     "create_checkpoint": _UNREADABLE | _NO_SUCH_WEIGHTS | {"checkpoint_mismatch", "architecture_expected"},
@@ -52,6 +58,9 @@ UNSAYABLE: Final[Mapping[str, frozenset[str]]] = {
     "retry_job": _NO_SUCH_JOB,
     "preflight": _NO_SUCH_JOB,
     "evaluate": frozenset({"task_mismatch", "unknown_labels"}),
+    "infer": _NO_SUCH_TENSOR,
+    "infer_version": _NO_SUCH_TENSOR,
+    "infer_like_hugging_face": _NO_SUCH_INPUT,
 }
 """Operation → codes with which it refuses requests that have the described form, for what no schema can say."""
 
