@@ -47,7 +47,7 @@ def _trained(client: Client, folder: Path) -> tuple[str, str]:
 def _sign_in(page: Page, url: str, key: str) -> None:
     page.goto(f"{url}/login")
     page.locator("input[name=key]").fill(key)
-    page.locator("form button.primary").click()
+    page.locator("main button.primary").click()
     page.wait_for_url(f"{url}/")
 
 
