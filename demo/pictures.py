@@ -16,7 +16,6 @@ from finetuned import Client, keyfile
 _IMAGES: Final = Path(__file__).parent.parent / "docs" / "images"
 _CHROMIUM: Final = "/usr/bin/chromium"
 _OPTIONS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
-_TRAINING: Final = {"max_epochs": 30, "head_lr": 0.01, "seed": 0}
 
 
 def main() -> None:
@@ -28,7 +27,7 @@ def main() -> None:
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=[*_OPTIONS])
                 page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light", locale="en")
-                _sign_in(page, client.url, keyfile.read(folder / "data"))
+                _sign_in(page, client.url, keyfile.read(folder / "data") or "")
                 _take(page, f"{client.url}/ui/jobs/{job}", "job.png")
                 _take(page, f"{client.url}/ui/models/{model}", "model.png")
                 _take(page, f"{client.url}/docs", "api.png")
@@ -40,7 +39,8 @@ def _trained(client: Client, folder: Path) -> tuple[str, str]:
     weights = pretrained.efficientnet_lite0()
     client.add_weights(weights.backbone, weights.path, weights.name)
     digits.write_zip(folder / "digits.zip", 600)
-    job = client.train(folder / "digits.zip", weights.backbone, name="digits", **_TRAINING).wait()
+    digits_zip = folder / "digits.zip"
+    job = client.train(digits_zip, weights.backbone, name="digits", max_epochs=30, head_lr=0.01, seed=0).wait()
     return job.id, job.model.id
 
 
