@@ -50,6 +50,8 @@ def test_a_job_is_accepted_with_every_default_resolved(service: Running, client:
         "model": None,
         "report": None,
         "error": None,
+        "priority": 0,
+        "requires": [],
         "attempt": 0,
         "cancel_requested": False,
         "metadata": {"team": "x"},
