@@ -80,8 +80,14 @@ def priorities(standby: Standby) -> dict[int, int]:
 
 
 def standbys_of(process: psutil.Process) -> list[psutil.Process]:
-    living = [child for child in process.children() if not gone(child)]
-    return [child for child in living if "worker.standby" in child.cmdline()]
+    return [child for child in process.children() if _is_standby(child)]
+
+
+def _is_standby(child: psutil.Process) -> bool:
+    try:
+        return not gone(child) and "worker.standby" in child.cmdline()
+    except psutil.Error:  # it has just ended
+        return False
 
 
 def queued_import(database: Database, folder: Path) -> Claim:
