@@ -11,6 +11,8 @@ from app.predictions import bodies, inputs, judging
 from app.predictions.inputs import Input
 from app.predictions.predicting import Leaving
 from models_store import aliases
+from models_store.aliases import Meant
+from models_store.database.engine import Database
 from models_store.keys import Caller
 
 if TYPE_CHECKING:  # torch takes seconds to import; see app.pretrained
@@ -30,14 +32,14 @@ class Asked:
     parameters: InferenceParameters
 
 
-async def read(body: bytes, content_type: str, most: int) -> Asked:
+async def read(body: bytes, media_type: str, most: int) -> Asked:
     """Read a request: JSON, or a body that is the input itself, as clients send images without parameters.
 
     Raises:
         RequestValidationError, TooLargeError: the body is wrong.
         HTTPException: 400, it is no JSON.
     """
-    if content_type.partition(";")[0].strip().lower() != "application/json":
+    if media_type != "application/json":
         return Asked([body], True, InferenceParameters())
     await bodies.check(body, most)
     wanted = validated(InferenceRequest, inputs.parsed(body), "body")
@@ -54,9 +56,12 @@ def answer(services: Services, caller: Caller, ref: str, asked: Asked, leaving: 
         FinetunedError: as judging raises, or an input is bad.
         CancelledError: the client has left.
     """
-    found = judging.judge(
-        services, lambda session: aliases.versioned(session, ref, None, caller=caller), asked.inputs, leaving
-    )
+
+    def find(database: Database) -> Meant:
+        with database.read() as session:
+            return aliases.versioned(session, ref, None, caller=caller)
+
+    found = judging.judge(services, find, asked.inputs, leaving)
     scores = [_scores(found.predictor, one, asked.parameters) for one in judging.all_judged(found, "inputs")]
     return scores[0] if asked.alone and not found.meant.reads_text else scores
 

@@ -11,7 +11,7 @@ from app.errors import responses
 from app.huggingface import answering
 from app.huggingface.schemas import Answer, InferenceRequest
 from app.models.refs import NamePath
-from app.predictions import turns
+from app.predictions import bodies, turns
 
 router = APIRouter(prefix="/hf/models", tags=["hugging face"])
 
@@ -42,8 +42,8 @@ async def infer_like_hugging_face(
     input fails the whole request.
     """
     with services.pool.place(caller.owner):
-        kind = request.headers.get("content-type", "")
-        asked = await answering.read(await request.body(), kind, services.settings.max_prediction_inputs)
+        body = await request.body()
+        asked = await answering.read(body, bodies.media_type(request), services.settings.max_prediction_inputs)
         work = partial(answering.answer, services, caller, ref, asked)
         scores = await turns.take(request, services, caller.owner, work)
     return Response(to_json(scores), media_type="application/json")

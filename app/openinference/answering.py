@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy
 from fastapi import Response
@@ -11,20 +11,19 @@ from sqlalchemy.orm import Session
 
 from app.deps import Services
 from app.openinference import requests
-from app.openinference.requests import HEAD_LENGTH, Asked, Wanted
+from app.openinference.requests import BINARY_TYPE, HEAD_LENGTH, Asked, Sent, Wanted
 from app.openinference.schemas import InferResponse
 from app.openinference.tensors import Tensor
 from app.predictions import judging
 from app.predictions.predicting import Leaving
 from models_store import aliases
 from models_store.aliases import Meant
+from models_store.database.engine import Database
 from models_store.errors import InvalidError
 from models_store.keys import Caller
 
 if TYPE_CHECKING:  # torch takes seconds to import; see app.pretrained
     from app.pretrained import Judgement
-
-BINARY_TYPE: Final = "application/octet-stream"
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Address:
         return aliases.versioned(session, self.name, self.version, caller=self.caller)
 
 
-def answer(services: Services, address: Address, body: bytes, head_length: str | None, leaving: Leaving) -> Response:
+def answer(services: Services, address: Address, sent: Sent, leaving: Leaving) -> Response:
     """Answer the request of this body.
 
     The protocol has no error for an item alone: a bad item fails the request.
@@ -53,10 +52,11 @@ def answer(services: Services, address: Address, body: bytes, head_length: str |
         FinetunedError, RequestValidationError, HTTPException: as reading and judging raise, or an item is bad.
         CancelledError: the client has left.
     """
-    asked = requests.read(body, head_length, services.settings.max_prediction_inputs)
+    asked = requests.read(sent, services.settings.max_prediction_inputs)
 
-    def find(session: Session) -> Meant:
-        meant = address.find(session)
+    def find(database: Database) -> Meant:
+        with database.read() as session:
+            meant = address.find(session)
         _check_input(meant, asked)
         return meant
 

@@ -9,10 +9,10 @@ from app.deps import CallerDep, Services, ServicesDep
 from app.errors import responses
 from app.models.refs import NamePath, VersionPath
 from app.openinference import answering
-from app.openinference.answering import BINARY_TYPE, Address
-from app.openinference.requests import HEAD_LENGTH
+from app.openinference.answering import Address
+from app.openinference.requests import BINARY_TYPE, HEAD_LENGTH, Sent
 from app.openinference.schemas import InferRequest, InferResponse
-from app.predictions import turns
+from app.predictions import bodies, turns
 
 router = APIRouter(prefix="/v2/models", tags=["open inference protocol"])
 _REQUEST: Final = f"#/components/schemas/{InferRequest.__name__}"
@@ -60,6 +60,6 @@ async def infer_version(
 async def _infer(request: Request, services: Services, address: Address) -> Response:
     owner = address.caller.owner
     with services.pool.place(owner):
-        body = await request.body()
-        work = partial(answering.answer, services, address, body, request.headers.get(HEAD_LENGTH))
+        sent = Sent(await request.body(), bodies.media_type(request), request.headers.get(HEAD_LENGTH))
+        work = partial(answering.answer, services, address, sent)
         return await turns.take(request, services, owner, work)

@@ -3,7 +3,9 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+from starlette.exceptions import HTTPException
 
 from app.errors import validated
 from app.openinference import tensors
@@ -11,6 +13,7 @@ from app.openinference.schemas import InferRequest, InputName, InputTensor, Outp
 from app.predictions import bodies, inputs
 from app.predictions.judging import Given
 
+BINARY_TYPE: Final = "application/octet-stream"
 HEAD_LENGTH: Final = "Inference-Header-Content-Length"
 """The header that says where the JSON ends and tensors begin."""
 _LENGTH: Final = re.compile(r"[0-9]{1,15}")
@@ -38,19 +41,40 @@ class Asked:
     outputs: Sequence[Wanted]
 
 
-def read(body: bytes, head_length: str | None, most: int) -> Asked:
-    """Read a request of at most ``most`` items; ``head_length`` is what its header of that name says.
+@dataclass(frozen=True)
+class Sent:
+    """The body as it came, with what its headers say of it."""
+
+    body: bytes
+    kind: str
+    """Its content type."""
+    head_length: str | None
+
+
+def read(sent: Sent, most: int) -> Asked:
+    """Read a request of at most ``most`` items.
 
     Raises:
         InvalidError, TooLargeError, RequestValidationError: the body is wrong.
-        HTTPException: 400, it is no JSON, or not so long as its header says.
+        HTTPException: 400, it is no JSON, and does not say that it is anything else.
     """
-    end = len(body) if head_length is None else _end(head_length, len(body))
+    body = sent.body
+    end = len(body) if sent.head_length is None else _end(sent.head_length, len(body))
     bodies.check_values(body[:end], _MOST_VALUES)
-    wanted = validated(InferRequest, inputs.parsed(body[:end]), "body")
+    wanted = validated(InferRequest, _head(sent, end), "body")
     (tensor,) = wanted.inputs
     given = _given(tensor, memoryview(body)[end:], most)
     return Asked(wanted.id, tensor.name, given, _outputs(wanted))
+
+
+def _head(sent: Sent, end: int) -> Any:
+    try:
+        return inputs.parsed(sent.body[:end])
+    except HTTPException:
+        if sent.kind != BINARY_TYPE:
+            raise
+        # Any bytes are a well-formed body of this type, so it is the content that is wrong, not the form.
+        raise tensors.invalid(f"the first {end:,} bytes of the body are no JSON, or {HEAD_LENGTH} is wrong") from None
 
 
 def _end(head_length: str, size: int) -> int:

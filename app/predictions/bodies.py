@@ -1,9 +1,10 @@
-"""Large JSON bodies are looked over before they are parsed: a few bytes become an object each, and none is wanted."""
+"""What a body is. Large JSON is looked over before it is parsed: a few bytes become an object each, none is wanted."""
 
 import re
 from typing import Final
 
 from anyio import to_thread
+from starlette.requests import Request
 
 from models_store.errors import TooLargeError
 
@@ -12,6 +13,11 @@ _SMALL: Final = 2**18
 _BESIDE: Final = 1_000
 """Values around the inputs."""
 _STRINGS_REST: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)  # possessive: never more than one pass
+
+
+def media_type(request: Request) -> str:
+    """The body's media type without its parameters; empty where the request tells none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 async def check(body: bytes, max_inputs: int) -> None:

@@ -42,7 +42,7 @@ async def read(request: Request, max_inputs: int) -> Asked:
         InvalidError, TooLargeError, RequestValidationError: the body is wrong.
         HTTPException: 415, or 400 where it is no JSON.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = bodies.media_type(request)
     validated(PredictAddress, dict(request.query_params), "query")
     if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
         body = await request.body()

@@ -209,7 +209,9 @@ def test_a_body_that_drips_is_given_up(wire: Wire) -> None:
             except TimeoutError:
                 return b""
 
-        content = until(answered, 15, "the body is given up", every=0)
+        begin = until(answered, 15, "the body is given up", every=0)
+        connection.settimeout(20)
+        content = begin + received(connection)
     assert answers(content)[0].code == "body_too_slow"
 
 

@@ -224,6 +224,14 @@ def test_a_body_that_is_no_json_is_refused(served: Served, content: bytes) -> No
     assert_refused(answer, 400, "malformed_body")
 
 
+@pytest.mark.parametrize("head", [None, "0", "2"])
+def test_bytes_that_do_not_begin_with_json_are_refused_for_what_they_hold(served: Served, head: str | None) -> None:
+    headers = {"Content-Type": "application/octet-stream"} | ({HEAD: head} if head else {})
+    answer = served.client.post(f"/v2/models/{served.texts}/infer", content=b"\x00\x01", headers=headers)
+    assert_refused(answer, 422, "invalid_tensor")
+    assert HEAD in answer.json()["detail"]
+
+
 @pytest.mark.parametrize("head", ["3", "x", "-1"])
 def test_a_body_that_is_shorter_than_it_says_is_refused(served: Served, head: str) -> None:
     answer = served.client.post(f"/v2/models/{served.texts}/infer", content=b"{}", headers={HEAD: head})
