@@ -7,32 +7,23 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-import torch
 from torch import nn
 
 from models_store import checkpoints
 from models_store.backbones import plugin
 from models_store.backbones.checkpoints import Checkpoint, read_checkpoint
 from models_store.backbones.family import (
-    DEFAULT,
-    IMAGES,
-    TEXTS,
-    Architecture,
     Backbone,
-    Batch,
     Family,
     LocalWeights,
-    unknown_backbone,
-    unknown_weights,
 )
 from models_store.backbones.fitting import WHOLE, Fit, closest, fit_part, fits, joined, outline, part
 from models_store.backbones.mapping import fill
+from models_store.backbones.owned import Owned
 from models_store.checkpoints import Part
 from models_store.errors import InvalidError
-
-_ID: Final = re.compile(r"ckpt_[0-9a-z]{26}")
 
 
 @dataclass(frozen=True)
@@ -43,36 +34,16 @@ class _Choice:
     submodule: str
 
 
-class UploadedCheckpoint:
+class UploadedCheckpoint(Owned):
     """``checkpoint/ID``: what :mod:`models_store.checkpoints` keeps.
 
     Option ``submodule``: the part of the checkpoint by its dotted name, ``""`` for all of it; else the one that fits.
     Random weights are those of its architecture.
     """
 
-    tasks = frozenset({IMAGES, TEXTS})
-
-    def __init__(self, families: Mapping[str, Family]) -> None:
-        self._families = families
-
-    def names(self) -> list[str]:
-        """None: they have owners."""
-        return []
-
-    def weights(self, name: str) -> list[str]:
-        """One, under its own name."""
-        return [name]
-
-    def resolve(self, name: str, weights: str) -> str:
-        """``DEFAULT`` is the checkpoint's own."""
-        return name if weights == DEFAULT else weights
-
-    def check(self, name: str, weights: str | None) -> None:
-        """See ``Family.check``; whether there is such a checkpoint shows only when it is loaded."""
-        if not _ID.fullmatch(name):
-            raise unknown_backbone("checkpoint", name, [])
-        if weights not in {None, DEFAULT, name}:
-            raise unknown_weights(f"checkpoint/{name}", str(weights), [DEFAULT, name])
+    kind = "checkpoint"
+    id_pattern = re.compile(r"ckpt_[0-9a-z]{26}")
+    instead_of_mirroring = "Use POST /checkpoints instead."
 
     def load(self, name: str, weights: str | None, mirror: LocalWeights, options: Mapping[str, Any]) -> Backbone:
         """See ``Family.load``.
@@ -89,22 +60,6 @@ class UploadedCheckpoint:
         if weights is not None:
             fill(backbone.module, choice.fit.tensors)
         return replace(backbone, weights=weights and name)
-
-    def build(self, architecture: Architecture) -> nn.Module:
-        """As the family of its architecture does."""
-        return self._families[architecture.family].build(architecture)
-
-    def extract(self, module: nn.Module, batch: Batch, architecture: Architecture) -> torch.Tensor:
-        """As the family of its architecture does."""
-        return self._families[architecture.family].extract(module, batch, architecture)
-
-    def convert(self, name: str, weights: str, source: Path, destination: Path) -> str:  # noqa: ARG002
-        """Not for the mirror."""
-        raise InvalidError(
-            "not_mirrored",
-            "The mirror holds weights of backbones that have a name everywhere. Use POST /checkpoints instead.",
-            param="backbone",
-        )
 
 
 class _Named:
