@@ -1,4 +1,4 @@
-"""How many processors this process may use, and how OpenMP, which computes in torch, is to share them with others."""
+"""The processors: how many this process may use, what they can, and how OpenMP is to share them with others."""
 
 import math
 import os
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+_CPUINFO: Final = Path("/proc/cpuinfo")
+_BFLOAT16: Final = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 _OWN: Final = Path("/proc/self/cgroup")
 _MOUNT: Final = Path("/sys/fs/cgroup")
 
@@ -14,6 +16,18 @@ def usable() -> int:
     """Processors that this process may run on, and no more than its container is given time of; at least 1."""
     mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, math.ceil(min(mine, quota())))
+
+
+def has_bfloat16(cpuinfo: Path = _CPUINFO) -> bool:
+    """Whether this CPU has instructions for bfloat16 (AVX512-BF16, AMX, Arm BF16); False where it does not tell.
+
+    Libraries emulate bfloat16 where it has none, and are then slower by far than in float32.
+    """
+    try:
+        lines = [line.partition(":") for line in cpuinfo.read_text().splitlines()]
+    except OSError:
+        return False
+    return any(key.strip() in {"flags", "Features"} and _BFLOAT16 & set(value.split()) for key, _, value in lines)
 
 
 def openmp(inherited: Mapping[str, str]) -> dict[str, str]:

@@ -50,3 +50,23 @@ def test_a_process_that_is_bound_to_one_processor_uses_one() -> None:
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "1"
     assert 1 <= processors.usable() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "expected"),
+    [
+        ("processor : 0\nflags : fpu avx2 avx512f avx512_bf16\n", True),
+        ("flags\t\t: fpu amx_bf16 amx_tile\n", True),
+        ("Features\t: fp asimd bf16\n", True),
+        ("flags : fpu avx2 avx512f\n", False),
+        ("model name : a bf16 wonder\n", False),
+        ("", False),
+    ],
+)
+def test_a_cpu_with_instructions_for_it_is_known_by_its_flags(tmp_path: Path, cpuinfo: str, expected: bool) -> None:
+    (tmp_path / "cpuinfo").write_text(cpuinfo)
+    assert processors.has_bfloat16(tmp_path / "cpuinfo") is expected
+
+
+def test_a_machine_that_does_not_tell_has_none(tmp_path: Path) -> None:
+    assert not processors.has_bfloat16(tmp_path / "missing")

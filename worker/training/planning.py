@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from models_store import leases
+from models_store import leases, processors
 from models_store.backbones.family import Batch
 from models_store.database.tables import Json
 from models_store.decision import Known, decide, possible, size
@@ -105,7 +105,7 @@ class Planning:
         """Of a CPU: measured, but only where that can pay."""
         batch_size = int(training.batch_size)
         steps = training.max_epochs * -(-len(self._data.train) // batch_size)
-        if not precision.cpu_has_bfloat16() or steps < precision.WORTH_IT:
+        if not processors.has_bfloat16() or steps < precision.WORTH_IT:
             return "32"
         rows = np.random.default_rng(training.seed).permutation(len(self._data.train))
         items = min(batch_size, precision.ITEMS)

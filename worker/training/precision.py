@@ -6,7 +6,6 @@ On a GPU mixed precision is taken wherever the device has it; see :mod:`worker.t
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Final
 
 from models_store.backbones.family import Batch
@@ -25,8 +24,6 @@ ITEMS: Final = 16
 """Most items of a batch; the ratio of the two hardly depends on it, the time that measuring takes does."""
 WORTH_IT: Final = 20
 """Training steps from which on measuring pays: it takes as long as two to four of 32 items."""
-_CPUINFO: Final = Path("/proc/cpuinfo")
-_FLAGS: Final = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
 @dataclass(frozen=True)
@@ -44,20 +41,6 @@ class Comparison:
     def as_json(self) -> Json:
         """For the job's log."""
         return {name: round(value, 5) for name, value in asdict(self).items()}
-
-
-def has_bfloat16(cpuinfo: str) -> bool:
-    """Whether the CPU that ``/proc/cpuinfo`` describes has instructions for bfloat16 (AVX512-BF16, AMX, Arm BF16)."""
-    lines = (line.partition(":") for line in cpuinfo.splitlines())
-    return any(key.strip() in {"flags", "Features"} and _FLAGS & set(value.split()) for key, _, value in lines)
-
-
-def cpu_has_bfloat16() -> bool:
-    """The same for this machine; False where it does not tell."""
-    try:
-        return has_bfloat16(_CPUINFO.read_text())
-    except OSError:
-        return False
 
 
 def choose(measured: Comparison) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from sqlalchemy import select
 
-from models_store import artifacts, bundle, datasets, jobs, leases, registry
+from models_store import artifacts, bundle, datasets, jobs, leases, processors, registry
 from models_store.backbones import FAMILIES
 from models_store.backbones.family import Backbone, Batch
 from models_store.database.engine import Database
@@ -251,7 +251,7 @@ class Watched:
 
     def __call__(self, store_dir: Path, trunk: str, precision: Precision) -> Engine:
         self._engine = self._open(store_dir, trunk, precision)
-        self.nbytes = self._engine.nbytes
+        self.nbytes, self.parallel = self._engine.nbytes, self._engine.parallel
         return self
 
     def features(self, batch: Batch) -> torch.Tensor:
@@ -346,6 +346,20 @@ def test_bfloat16_is_measured_only_where_the_operator_wants_it(frozen: Job) -> N
     assert "bf16" not in frozen.newest().card["parity"]
 
 
+@pytest.fixture
+def bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the CPU has none, OpenVINO emulates it: slowly, with the same rounding."""
+    monkeypatch.setattr(processors, "has_bfloat16", lambda: True)
+
+
+def test_bfloat16_is_not_emulated(frozen: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processors, "has_bfloat16", lambda: False)
+    precise(frozen).export()
+    parity = frozen.newest().card["parity"]
+    assert (parity["engine"], parity["passed"], "bf16" in parity) == ("openvino", True, False)
+
+
+@pytest.mark.usefixtures("bfloat16")
 def test_bfloat16_passes_where_it_answers_alike(frozen: Job) -> None:
     with torch.no_grad():
         frozen.network.head.weight.mul_(0.01)  # probabilities that hardly move
@@ -356,6 +370,7 @@ def test_bfloat16_passes_where_it_answers_alike(frozen: Job) -> None:
     assert gate["max_probability_change"] <= 0.01
 
 
+@pytest.mark.usefixtures("bfloat16")
 def test_bfloat16_fails_where_it_moves_probabilities(frozen: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     class Coarse(Watched):
         def __call__(self, store_dir: Path, trunk: str, precision: Precision) -> Engine:

@@ -4,11 +4,11 @@ import pytest
 import torch
 from finetuned_test_plugins import Tiny, Words
 
-from models_store import leases
+from models_store import leases, processors
 from models_store.spec import JobSpec
 from tests.worker.training.trainable import Trainable, trainable
 from worker.attempt import CancelledByOwnerError, StoppedPolitelyError
-from worker.training import fitting, precision
+from worker.training import fitting
 from worker.training.features import PASS_BATCH
 from worker.training.strategies import STRATEGIES
 
@@ -166,7 +166,7 @@ def test_precision_is_measured_where_the_training_is_long_enough_and_told_with_b
     job = trainable(tmp_path, strategy="full", training={"max_epochs": epochs, "batch_size": 8})
     spec, _ = job.settle()
     lines = [line for line in job.log() if line.startswith("precision auto")]
-    assert len(lines) == (measured and precision.cpu_has_bfloat16())
+    assert len(lines) == (measured and processors.has_bfloat16())
     assert spec.training.precision in ({"32", "bf16-mixed"} if measured else {"32"})
     for line in lines:
         assert "in bf16-mixed and" in line

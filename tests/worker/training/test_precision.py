@@ -8,11 +8,9 @@ from models_store.backbones.family import IMAGES, Architecture, Batch
 from models_store.network import Network
 from models_store.spec import Training
 from worker.training import remembering
-from worker.training.precision import Comparison, choose, compare, has_bfloat16
+from worker.training.precision import Comparison, choose, compare
 from worker.training.strategies import full
 from worker.training.trial import Trial
-
-EPYC = "processor : 0\nflags : fpu avx2 avx512f avx512_bf16\n"
 
 
 @pytest.mark.parametrize(
@@ -34,21 +32,6 @@ def test_half_precision_must_be_faster_and_agree(measured: Comparison, expected:
     assert chosen == expected
     assert said in why
     assert f"{measured.seconds_32:.3f} s in 32" in why
-
-
-@pytest.mark.parametrize(
-    ("cpuinfo", "expected"),
-    [
-        (EPYC, True),
-        ("flags\t\t: fpu amx_bf16 amx_tile\n", True),
-        ("Features\t: fp asimd bf16\n", True),
-        ("flags : fpu avx2 avx512f\n", False),
-        ("model name : a bf16 wonder\n", False),
-        ("", False),
-    ],
-)
-def test_a_cpu_with_instructions_for_it_is_known_by_its_flags(cpuinfo: str, expected: bool) -> None:
-    assert has_bfloat16(cpuinfo) is expected
 
 
 def batches() -> list[Batch]:
