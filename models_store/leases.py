@@ -43,9 +43,17 @@ def claim(database: Database, lane: str, owner: str, labels: Labels = NONE) -> C
 
     Whose turn it is :mod:`models_store.sharing` says.
     """
+    if database.has_one_writer and not _any(database, lane, labels):
+        return None
     with database.write() as session:
         job_id = sharing.next_job(session, lane, labels)
         return None if job_id is None else _take(session, job_id, owner)
+
+
+def _any(database: Database, lane: str, labels: Labels) -> bool:
+    """Whether there is one, looked up without keeping writers waiting: most bells ring for what another takes."""
+    with database.read() as session:
+        return sharing.next_job(session, lane, labels) is not None
 
 
 def _take(session: Session, job_id: str, owner: str) -> Claim | None:

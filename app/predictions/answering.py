@@ -20,7 +20,7 @@ def answer(services: Services, caller: Caller, asked: Asked, leaving: Leaving) -
     """
     wanted = asked.parameters
     found = judging.judge(
-        services, lambda session: aliases.meant(session, asked.model, caller=caller), asked.inputs, leaving
+        services, lambda database: aliases.meant(database, asked.model, caller=caller), asked.inputs, leaving
     )
     predictions = [
         found.predictor.answer(result, top_k=wanted.top_k, with_logits=wanted.logits) for result in found.results

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy
-from sqlalchemy.orm import Session
 
 from app.deps import Services
 from app.predictions import inputs
@@ -13,13 +12,14 @@ from app.predictions.inputs import Input
 from app.predictions.predicting import Leaving
 from models_store import registry
 from models_store.aliases import Meant
+from models_store.database.engine import Database
 from models_store.errors import FinetunedError, InvalidError
 from models_store.pixels import Array
 
 if TYPE_CHECKING:  # torch takes seconds to import; see app.pretrained
     from app.pretrained import Judgement, Predictor, Result
 
-Find = Callable[[Session], Meant]
+Find = Callable[[Database], Meant]
 Given = Sequence[Input] | Array
 """Texts, or bytes of files; or pixels [N, 3, height, width] float32."""
 
@@ -41,8 +41,7 @@ def judge(services: Services, find: Find, given: Given, leaving: Leaving) -> Fou
         NotFoundError, ConflictError: as ``find``; also when the model was deleted while it was being loaded.
         FinetunedError: the model cannot be loaded.
     """
-    with services.database.read() as session:  # every time: an alias may have moved, through any replica
-        meant = find(session)
+    meant = find(services.database)  # every time: an alias may have moved, through any replica
     try:
         predictor = services.pool.get(meant.id)
     except OSError:

@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,15 @@ def test_the_oldest_queued_job_is_claimed_first(database: Database) -> None:
 
 def test_an_empty_lane_gives_no_claim(database: Database) -> None:
     assert leases.claim(database, "training", "w") is None
+
+
+def test_who_finds_nothing_to_claim_keeps_no_writer_waiting(database: Database) -> None:
+    queued_job(database)
+    with ThreadPoolExecutor(1) as thread, database.write() as session:
+        session.execute(update(JobRow).values(priority=JobRow.priority))  # a writer in the midst of its work
+        idle = thread.submit(leases.claim, database, "light", "w")
+        assert idle.result(2) is None  # on SQLite a claim that begins to write would wait for five seconds
+    assert leases.claim(database, "training", "w") is not None
 
 
 def test_a_lane_gives_only_its_own_kind(database: Database) -> None:
