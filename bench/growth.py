@@ -29,7 +29,7 @@ UPLOAD_BYTES: Final = 10**9
 MEMORY_LIMIT_MB: Final = 200.0
 TEXTS: Final = 100_000
 TEXTS_LIMIT_SECONDS: Final = 60.0
-_ROUNDS: Final = 40
+_ROUNDS: Final = 20
 _POSTS: Final = 300
 _FIRST_POSTS: Final = 10
 """Not counted: they wait until the service has imported torch."""

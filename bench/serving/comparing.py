@@ -7,7 +7,7 @@ from typing import Final
 from bench.measurement import Measurement
 from bench.serving.alone import Alone
 from bench.serving.load import Load, average
-from bench.serving.ours import AUTO, FLOAT32
+from bench.serving.ours import AUTO, BFLOAT16, FLOAT32
 from bench.serving.samples import Kind
 
 AIMS: Final[Mapping[tuple[Kind, int], float]] = {
@@ -75,7 +75,7 @@ class Results:
         ours, theirs = average(self.loads[Who(kind, connections, best, precision)]), peers[best]
         what = self._what(kind, connections, precision)
         beside = "; ".join([best, *(f"{name} {peers[name].rate:.1f}" for name in others)])
-        aim = AIMS[kind, connections] if precision == FLOAT32 else AIM_AUTO
+        aim = AIM_AUTO if self.served_by[kind, precision].endswith(BFLOAT16) else AIMS[kind, connections]
         slowest, their_slowest = 1000 * ours.p99, 1000 * theirs.p99
         return [
             Measurement(f"{what}: requests/s", ours.rate, theirs.rate, "/s", ours.rate / theirs.rate, aim, beside),

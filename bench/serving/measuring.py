@@ -14,7 +14,7 @@ from bench.serving import alone, environment, samples
 from bench.serving.comparing import Results, Who
 from bench.serving.load import Load, NoAnswerError, load
 from bench.serving.ours import Service, services
-from bench.serving.peers import Peer, all_peers, serving
+from bench.serving.peers import Peer, Serving, all_peers, serving
 from bench.serving.samples import Kind
 from bench.settling import settle
 from demo import pretrained
@@ -61,10 +61,10 @@ class _Stage:
             self._alone(precision)
 
     def _beside(self, peer: Peer) -> None:
-        with serving(peer, self.python, free_port("127.0.0.1"), self._input, self.folder / "peer.log") as url:
-            contestants: dict[str, Loads] = {peer.name: self._peers_loads(peer, url)}
-            contestants |= {name: self._our_loads(name) for name in self.ours}
-            settle()
+        with serving(peer, self.python, free_port("127.0.0.1"), self._input, self.folder / "peer.log") as running:
+            contestants: dict[str, Loads] = {peer.name: self._peers_loads(peer, running.url)}
+            contestants |= {name: _while_paused(running, self._our_loads(name)) for name in self.ours}
+            settle(besides=running.pid)
             for loads in contestants.values():
                 with suppress(NoAnswerError):  # the first answers may be slow
                     loads(max(CONNECTIONS), _WARM_UP_SECONDS)
@@ -93,6 +93,14 @@ class _Stage:
         return lambda connections, seconds: load(
             url, body, connections=connections, seconds=seconds, script=script, environment={}
         )
+
+
+def _while_paused(peer: Serving, loads: Loads) -> Loads:
+    def alone(connections: int, seconds: float) -> Load:
+        with peer.paused():
+            return loads(connections, seconds)
+
+    return alone
 
 
 def _loaded(loads: Loads, connections: int, seconds: float) -> Load:

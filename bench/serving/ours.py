@@ -18,6 +18,7 @@ from finetuned import Client, Job, keyfile
 Json = dict[str, Any]
 FLOAT32: Final = "f32"
 AUTO: Final = "auto"
+BFLOAT16: Final = "bf16"
 """Values of ``FINETUNED_SERVING_PRECISION``."""
 SCRIPT: Final = Path(__file__).parent / "post.lua"
 _TRAINING: Final = {"max_epochs": 30, "head_lr": 0.01, "early_stopping": None}
@@ -79,10 +80,13 @@ class Service:
 
 def served_by(certificate: Json, precision: str) -> str:
     """As a row says it; where bfloat16 was wanted and did not pass, that too."""
+    engine = certificate["engine"]
     if precision == FLOAT32:
-        return f"{certificate['engine']} f32"
-    passed = (certificate.get("bf16") or {}).get("passed", False)
-    return f"{certificate['engine']} {'bf16' if passed else 'f32, bf16 did not pass'}"
+        return f"{engine} f32"
+    judged = certificate.get("bf16")
+    if judged is None:
+        return f"{engine} f32, no bf16 here"
+    return f"{engine} {BFLOAT16}" if judged["passed"] else f"{engine} f32, bf16 did not pass"
 
 
 @contextmanager

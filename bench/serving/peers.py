@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+import psutil
 
 from bench import machine
 from bench.serving.environment import BENTOML, LITSERVE, variables
@@ -59,9 +60,30 @@ def all_peers(peers: Path, encoder: Path, cache: Path) -> list[Peer]:
     ]
 
 
+@dataclass(frozen=True)
+class Serving:
+    """A peer that runs: its address, and its process."""
+
+    url: str
+    pid: int
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """It does nothing meanwhile: some poll, and take a good part of a core with nothing to do."""
+        process = psutil.Process(self.pid)
+        everyone = [process, *process.children(recursive=True)]
+        for one in everyone:
+            one.suspend()
+        try:
+            yield
+        finally:
+            for one in everyone:
+                one.resume()
+
+
 @contextmanager
-def serving(peer: Peer, python: Path, port: int, given: str, log: Path) -> Iterator[str]:
-    """The address of the peer, which has answered once, until the end of the block.
+def serving(peer: Peer, python: Path, port: int, given: str, log: Path) -> Iterator[Serving]:
+    """The peer, which has answered once, until the end of the block.
 
     Raises:
         RuntimeError: it does not answer; with its last words.
@@ -80,7 +102,7 @@ def serving(peer: Peer, python: Path, port: int, given: str, log: Path) -> Itera
         )
     try:
         _await_answer(peer, process, url, given, log)
-        yield url
+        yield Serving(url, process.pid)
     finally:
         _stop(process)
 

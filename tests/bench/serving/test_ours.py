@@ -10,7 +10,7 @@ from bench.serving.ours import served_by
     [
         ({"passed": True}, "auto", "openvino bf16"),
         ({"passed": False}, "auto", "openvino f32, bf16 did not pass"),
-        (None, "auto", "openvino f32, bf16 did not pass"),
+        (None, "auto", "openvino f32, no bf16 here"),
         ({"passed": True}, "f32", "openvino f32"),
     ],
 )
