@@ -27,13 +27,13 @@ class Outliers:
     """The references, and how far the validation items were from them. Immutable, so threads may share one.
 
     Args:
-        references: unit vectors, float16 [R, width].
+        references: unit vectors [R, width]; of float16 on disk, and widened once, not at every prediction.
         neighbours: which nearest reference counts, from 1.
         distances: of the validation items, float32 ascending.
     """
 
     def __init__(self, references: Tensor, neighbours: int, distances: Tensor) -> None:
-        self._references, self._neighbours, self._distances = references, neighbours, distances
+        self._references, self._neighbours, self._distances = references.float(), neighbours, distances
 
     @property
     def nbytes(self) -> int:
@@ -55,7 +55,7 @@ class Outliers:
 
     def distance(self, features: Tensor) -> Tensor:
         """One minus the cosine to the k-th nearest reference, float32 [N], of features [N, width]."""
-        cosines = _directions(features) @ self._references.float().T  # widened here: many models are held at once
+        cosines = _directions(features) @ self._references.T
         return 1 - cosines.topk(self._neighbours, dim=1).values[:, -1]
 
     def share_closer(self, features: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ class Outliers:
     def save(self, path: Path) -> None:
         """Write it as safetensors."""
         k = torch.tensor([self._neighbours])
-        save_file({"references": self._references, "neighbours": k, "distances": self._distances}, path)
+        save_file({"references": self._references.half(), "neighbours": k, "distances": self._distances}, path)
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -71,6 +71,11 @@ class Predictor:
         """Equal for models whose prepared items may go through the engine together."""
         return self.engine, self._prepared_by
 
+    @property
+    def parallel(self) -> int:
+        """Batches that may be run at once; see ``Engine.parallel``."""
+        return self.engine.parallel
+
     def length(self, item: Prepared) -> int:
         """Tokens of a text; 1 for an image."""
         return int(item.diagnostics.get("tokens", 1))

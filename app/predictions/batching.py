@@ -1,8 +1,9 @@
 """Items of all requests wait together, and go through an engine together.
 
-There is no fixed delay: whenever the engine is free it takes what waits, so that batches are as large as the load makes
-them. Requests take turns item by item, so that a small one is not held up by a large one; so do models. Owners come
-before both: a batch is shared evenly among those who wait, so that one with many requests holds up nobody with few.
+There is no fixed delay: whenever an engine is free it takes what waits, so that batches are as large as the load makes
+them. Where it computes several batches at once, each gets its share of what waits. Requests take turns item by item, so
+that a small one is not held up by a large one; so do models. Owners come before both: a batch is shared evenly among
+those who wait, so that one with many requests holds up nobody with few.
 """
 
 import threading
@@ -34,6 +35,10 @@ class Runs(Protocol):
     @property
     def key(self) -> Hashable:
         """Equal for those whose items may share a batch."""
+
+    @property
+    def parallel(self) -> int:
+        """Batches of this key that may be run at once."""
 
     def run(self, items: "Sequence[Prepared]") -> "Tensor":
         """Features [N, width] of at least one item."""
@@ -83,20 +88,28 @@ class Ticket:
 class _Group:
     """The requests whose items may share a batch, in turn."""
 
+    parallel: int
     tickets: OrderedDict[int, Ticket] = field(default_factory=OrderedDict)
+    running: int = 0
+    """Batches."""
+
+    @property
+    def waiting(self) -> int:
+        """Items."""
+        return sum(len(ticket.waiting) for ticket in self.tickets.values())
 
     def has(self, owner: str) -> bool:
         """Whether items of this owner wait here."""
-        return any(ticket.owner == owner for ticket in self.tickets.values())
+        return any(ticket.owner == owner and ticket.waiting for ticket in self.tickets.values())
 
-    def chosen(self, owner: str) -> list[tuple[Ticket, int]]:
+    def chosen(self, owner: str, most: int) -> list[tuple[Ticket, int]]:
         """The items of the next batch, of which the first is this owner's; their requests go to the end of the turn."""
         first, *others = self._candidates(owner)
         lengths = [_length(first)]
         batch = [first]
         for entry in sorted(others, key=lambda other: abs(_length(other) - lengths[0])):
             longest, shortest = max(*lengths, _length(entry)), min(*lengths, _length(entry))
-            if len(batch) == MAX_BATCH or longest > max(_RATIO * shortest, shortest + _APART):
+            if len(batch) == most or longest > max(_RATIO * shortest, shortest + _APART):
                 break
             batch.append(entry)
             lengths.append(_length(entry))
@@ -143,16 +156,22 @@ def _judged(batch: list[tuple[Ticket, int]]) -> "list[Judged]":
 
 
 class Batcher:
-    """Runs what waits, one batch at a time, in a thread of its own: an engine takes all cores for each."""
+    """Runs what waits, in threads of its own.
 
-    def __init__(self) -> None:
+    Args:
+        lanes: batches that may be run at once, over all engines.
+    """
+
+    def __init__(self, lanes: int = 1) -> None:
         self._change = threading.Condition()
         self._groups: OrderedDict[Hashable, _Group] = OrderedDict()
         self._served: OrderedDict[str, None] = OrderedDict()
         """Owners who wait, or did at the last batch, by when a batch began with an item of theirs; the last is last."""
         self._stopping = False
-        self._thread = threading.Thread(target=self._work, name="batches", daemon=True)
-        self._thread.start()
+        self._idle = lanes
+        self._threads = [threading.Thread(target=self._work, name=f"batches-{n}", daemon=True) for n in range(lanes)]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def waiting(self) -> int:
@@ -170,7 +189,7 @@ class Batcher:
         with self._change:
             if self._stopping:
                 raise stopping()
-            self._groups.setdefault(runs.key, _Group()).tickets[id(ticket)] = ticket
+            self._groups.setdefault(runs.key, _Group(runs.parallel)).tickets[id(ticket)] = ticket
             self._change.notify()
         return ticket
 
@@ -183,18 +202,22 @@ class Batcher:
         """Refuse what comes and what waits."""
         with self._change:
             self._stopping = True
-            self._change.notify()
-        self._thread.join()
+            self._change.notify_all()
+        for thread in self._threads:
+            thread.join()
 
     def _work(self) -> None:
         """If this ends for a fault of its own, nobody must wait for it in vain."""
         try:
-            while batch := self._next():
+            while found := self._next():
+                group, batch = found
                 self._run(batch)
-                del batch  # what was asked for must not outlive its answer
+                del batch, found  # what was asked for must not outlive its answer
+                self._end(group)
         finally:
             with self._change:
                 self._stopping = True
+                self._change.notify_all()
                 for ticket in self._tickets():
                     ticket.fail(stopping())
 
@@ -214,27 +237,46 @@ class Batcher:
                 for (ticket, place), one in zip(batch, judged, strict=True):
                     ticket.give(place, one)
 
-    def _next(self) -> list[tuple[Ticket, int]]:
-        """Wait for items; none when it is over."""
+    def _next(self) -> tuple[_Group, list[tuple[Ticket, int]]] | None:
+        """Wait for items that may be run now; none when it is over."""
         with self._change:
             while not self._stopping:
                 self._tidy()
-                if self._groups:
-                    return self._chosen()
+                if chosen := self._chosen():
+                    self._idle -= 1
+                    chosen[0].running += 1
+                    if self._idle and any(group.waiting for group in self._groups.values()):
+                        self._change.notify()  # another lane for the rest
+                    return chosen
                 self._change.wait()
-            return []
+            return None
 
-    def _chosen(self) -> list[tuple[Ticket, int]]:
+    def _end(self, group: _Group) -> None:
+        """A batch is over: others may have waited for its engine."""
+        with self._change:
+            self._idle += 1
+            group.running -= 1
+            self._change.notify_all()
+
+    def _chosen(self) -> tuple[_Group, list[tuple[Ticket, int]]] | None:
         """A batch that begins with an item of who was not served for longest, from the group whose turn it is then."""
-        waiting = {ticket.owner for ticket in self._tickets()}
+        waiting = {ticket.owner for ticket in self._tickets() if ticket.waiting}
         self._served = OrderedDict.fromkeys(
             [*(waiting - self._served.keys()), *(owner for owner in self._served if owner in waiting)]
         )
-        owner = next(iter(self._served))
-        self._served.move_to_end(owner)
-        key = next(key for key, group in self._groups.items() if group.has(owner))
-        self._groups.move_to_end(key)
-        return self._groups[key].chosen(owner)
+        free = [(key, group) for key, group in self._groups.items() if group.waiting and group.running < group.parallel]
+        for owner in self._served:
+            for key, group in free:
+                if group.has(owner):
+                    self._served.move_to_end(owner)
+                    self._groups.move_to_end(key)
+                    return group, group.chosen(owner, self._share(group))
+        return None
+
+    def _share(self, group: _Group) -> int:
+        """Items of a batch, where as many others as may be run beside it get as many."""
+        batches = min(self._idle, group.parallel - group.running)
+        return min(MAX_BATCH, -(-group.waiting // batches))
 
     def _tidy(self) -> None:
         """Drop what is done, what nobody waits for, and what comes too late."""
@@ -245,7 +287,7 @@ class Batcher:
         for key, group in [*self._groups.items()]:
             for number in [number for number, ticket in group.tickets.items() if not ticket.waiting]:
                 del group.tickets[number]
-            if not group.tickets:
+            if not group.tickets and not group.running:
                 del self._groups[key]
 
     def _tickets(self) -> Iterator[Ticket]:

@@ -76,7 +76,7 @@ class Predicting:
         self._cores = processors.usable()
         self._turns = Turns(self._cores)
         self._threads = ThreadPoolExecutor(self._cores, thread_name_prefix="prepare")
-        self._batcher = Batcher()
+        self._batcher = Batcher(self._cores)
 
     @property
     def waiting(self) -> int:

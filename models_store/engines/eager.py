@@ -14,6 +14,8 @@ from models_store.engines.engine import EngineUnavailableError, Precision
 class TorchEngine:
     """A backbone under ``inference_mode``, where its tensors are: on the CPU, or on a GPU."""
 
+    parallel = 1
+
     def __init__(self, module: nn.Module, architecture: Architecture) -> None:
         self._module, self._architecture = module.eval().requires_grad_(requires_grad=False), architecture
         tensors = [*module.parameters(), *module.buffers()]

@@ -19,8 +19,13 @@ class Engine(Protocol):
     features (how far they are from those of the training) is asked before they become logits.
     """
 
-    nbytes: int
-    """About how much memory it holds."""
+    @property
+    def nbytes(self) -> int:
+        """About how much memory it holds."""
+
+    @property
+    def parallel(self) -> int:
+        """Batches that it computes at once in less time than one after the other; 1 if each takes the whole device."""
 
     def features(self, batch: Batch) -> torch.Tensor:
         """Features [N, width], float32, on the CPU."""

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from typing import Any
 
@@ -25,8 +25,8 @@ def item(value: float, tokens: int = 1) -> Prepared:
 class Doubles:
     """Doubles its items, notes its batches, and can be held."""
 
-    def __init__(self, key: str = "one", batches: list[list[float]] | None = None) -> None:
-        self.key = key
+    def __init__(self, key: str = "one", batches: list[list[float]] | None = None, parallel: int = 1) -> None:
+        self.key, self.parallel = key, parallel
         self.batches: list[list[float]] = [] if batches is None else batches
         self.gate, self.begun = threading.Event(), threading.Event()
         self.gate.set()
@@ -222,3 +222,54 @@ def test_owners_take_turns_before_models_do(batcher: Batcher) -> None:
     whose = ["ann" if batch[0] == 1 else "mallory" for batch in order[1:]]
     assert whose[:6].count("ann") == 3
     assert all(values(ticket) for ticket in flood)
+
+
+@pytest.fixture
+def two_lanes() -> Iterator[Batcher]:
+    made = Batcher(2)
+    yield made
+    made.stop()
+
+
+def both_hold(batcher: Batcher, engine: Doubles) -> None:
+    """Two batches are at work at once, or this never ends."""
+    engine.gate.clear()
+    for number in (1, 2):
+        batcher.submit(engine, [item(0)], FAR)
+        until(lambda: len(engine.batches) == number, "a batch is at work")  # noqa: B023 - called at once
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.001)
+
+
+def test_batches_of_an_engine_that_takes_several_run_at_once_and_share_what_waits(two_lanes: Batcher) -> None:
+    engine = Doubles(parallel=2)
+    both_hold(two_lanes, engine)
+    tickets = [two_lanes.submit(engine, [item(n)], FAR) for n in range(1, 9)]
+    engine.gate.set()
+    assert [values(ticket) for ticket in tickets] == [[2 * n] for n in range(1, 9)]
+    assert [value for batch in engine.batches[:2] for value in batch] == [0.0] * 2
+    assert len(engine.batches[2]) in {4, 8}  # 8 where the other lane was still at its first
+
+
+def test_what_waits_is_divided_among_the_lanes_that_are_free(two_lanes: Batcher) -> None:
+    engine = Doubles(parallel=2)
+    engine.gate.clear()
+    two_lanes.submit(engine, [item(n) for n in range(8)], FAR)
+    until(lambda: len(engine.batches) == 2, "both lanes are at work")
+    engine.gate.set()
+    assert [len(batch) for batch in engine.batches] == [4, 4]
+
+
+def test_an_engine_that_takes_one_batch_at_a_time_gets_one(two_lanes: Batcher) -> None:
+    engine, other = Doubles(), Doubles("other")
+    hold(two_lanes, engine)
+    waiting = two_lanes.submit(engine, [item(1)], FAR)
+    assert values(two_lanes.submit(other, [item(2)], FAR)) == [4]  # the lane beside it is not held up
+    assert engine.batches == [[0]]
+    engine.gate.set()
+    assert values(waiting) == [2]

@@ -26,6 +26,8 @@ from tests.models_store.samples import encoded, noise, photos
 class Held:
     """An engine that can be held, and notes how many items it was given."""
 
+    parallel = 1
+
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.nbytes = engine.nbytes

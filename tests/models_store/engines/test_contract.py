@@ -1,5 +1,7 @@
 """What holds for every engine: it gives the features of the trunk that it was opened on, however they are asked for."""
 
+import shutil
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -101,6 +103,42 @@ def test_what_was_answered_stays(images: Stored, name: str) -> None:
 def test_an_engine_tells_its_memory(images: Stored, name: str) -> None:
     weights = sum(tensor.nbytes for tensor in images.network.backbone.parameters())
     assert weights * 0.9 < ENGINES[name](images.store, images.trunk, "f32").nbytes < weights * 1.5
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_as_many_batches_as_an_engine_takes_are_computed_at_once(stored: Stored, name: str) -> None:
+    engine = ENGINES[name](stored.store, stored.trunk, "f32")
+    together = threading.Barrier(engine.parallel)
+
+    def ask(_: int) -> torch.Tensor:
+        together.wait(10)
+        return engine.features(stored.items)
+
+    with ThreadPoolExecutor(engine.parallel) as threads:
+        features = [*threads.map(ask, range(engine.parallel))]
+    expected = stored.network.features(stored.items)
+    assert all(float((one - expected).abs().max() / expected.abs().max()) < 1e-5 for one in features)
+
+
+def test_a_graph_for_several_batches_costs_memory_only_where_they_came(images: Stored) -> None:
+    engine = ENGINES["openvino"](images.store, images.trunk, "f32")
+    before = engine.nbytes
+    engine.features(images.items)
+    assert engine.nbytes == before
+    with ThreadPoolExecutor(2) as threads:
+        while engine.nbytes == before and engine.parallel > 1:
+            [*threads.map(engine.features, [images.items] * 2)]
+    assert engine.nbytes == before * (2 if engine.parallel > 1 else 1)
+
+
+def test_where_the_graph_has_gone_meanwhile_batches_go_on_one_way(tmp_path: Path) -> None:
+    stored = Stored(tmp_path, "timm", "test_resnet", None)
+    engine = ENGINES["openvino"](tmp_path, stored.trunk, "f32")
+    shutil.rmtree(trunks.directory(tmp_path, stored.trunk))
+    expected = stored.network.features(stored.items)
+    with ThreadPoolExecutor(4) as threads:
+        features = [*threads.map(engine.features, [stored.items] * 8)]
+    assert all(torch.allclose(one, expected, atol=1e-5) for one in features)
 
 
 def _flip_a_bit(path: Path) -> None:
