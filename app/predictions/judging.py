@@ -52,7 +52,8 @@ def judge(services: Services, find: Find, given: Given, leaving: Leaving) -> Fou
     else:
         contents = [_content(one, text=meant.reads_text) for one in given]
         good = [content for content in contents if isinstance(content, bytes)]
-        judged = iter(services.predicting.judge(predictor, good, predictor.prepare, leaving))
+        gently = not meant.reads_text
+        judged = iter(services.predicting.judge(predictor, good, predictor.prepare, leaving, gently=gently))
         results = [next(judged) if isinstance(content, bytes) else content for content in contents]
     failed = sum(isinstance(result, FinetunedError) for result in results)
     services.telemetry.observe_predictions(len(results) - failed, failed)

@@ -1,10 +1,13 @@
 """From a request's items to what the model makes of them: prepared on every core, batched with those of others."""
 
+import contextlib
+import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from app.predictions.batching import MAX_BATCH, Batcher, Ticket, stopping
@@ -16,6 +19,10 @@ if TYPE_CHECKING:  # torch takes seconds to import; see app.pretrained
     from app.pretrained import Predictor, Prepared, Result
 
 T = TypeVar("T")
+_GIVING_WAY: Final = 64
+"""Threads at most: as many as owners at once have turns for pictures."""
+_NICENESS: Final = 5
+_LEAST: Final = 19
 _AHEAD: Final = 2
 """Parts of one request that are prepared before its first is answered: an image takes half a megabyte then."""
 
@@ -76,6 +83,7 @@ class Predicting:
         self._cores = processors.usable()
         self._turns = Turns(self._cores)
         self._threads = ThreadPoolExecutor(self._cores, thread_name_prefix="prepare")
+        self._giving_way = ThreadPoolExecutor(_GIVING_WAY, "pictures", _give_way)
         self._batcher = Batcher(self._cores)
 
     @property
@@ -89,6 +97,8 @@ class Predicting:
         items: Sequence[T],
         prepare: "Callable[[Sequence[T]], list[Prepared | FinetunedError]]",
         leaving: Leaving | None = None,
+        *,
+        gently: bool = False,
     ) -> "list[Result]":
         """One result an item, in order.
 
@@ -97,12 +107,14 @@ class Predicting:
             items: as ``prepare`` takes them.
             prepare: one of the model's own ways from items to tensors.
             leaving: tells when nobody waits any more.
+            gently: prepare in threads that give way to all others, as large pictures can take seconds each.
 
         Raises:
             UnavailableError: ``prediction_timeout`` or ``stopping``.
             CancelledError: the client has left.
         """
         leaving = leaving or Leaving()
+        way = partial(self._gently, prepare) if gently else prepare
         waiting: deque[tuple[list[Prepared | FinetunedError], Ticket | None]] = deque()
         results: list[Result] = []
 
@@ -121,7 +133,7 @@ class Predicting:
         try:
             for start in range(0, len(items), MAX_BATCH):
                 leaving.check()
-                prepared = self._prepare(leaving.owner, prepare, items[start : start + MAX_BATCH])
+                prepared = self._prepare(leaving.owner, way, items[start : start + MAX_BATCH])
                 waiting.append((prepared, self._submit(leaving.owner, model, prepared)))
                 leaving.check()
                 if len(waiting) == _AHEAD:
@@ -136,12 +148,23 @@ class Predicting:
         """Refuse what comes and what waits."""
         self._batcher.stop()
         self._threads.shutdown(wait=False)
+        self._giving_way.shutdown(wait=False)
 
     def _submit(self, owner: str, model: "Predictor", prepared: "list[Prepared | FinetunedError]") -> Ticket | None:
         good = [item for item in prepared if not isinstance(item, FinetunedError)]
         if not good:
             return None
         return self._batcher.submit(model, good, time.monotonic() + self._timeout, owner)
+
+    def _gently(
+        self, prepare: "Callable[[Sequence[T]], list[Prepared | FinetunedError]]", items: Sequence[T]
+    ) -> "list[Prepared | FinetunedError]":
+        """Who prepares these has its turn, so that never more threads are wanted than owners have turns."""
+        try:
+            coming = self._giving_way.submit(prepare, items)
+        except RuntimeError as error:  # the threads take nothing more
+            raise stopping() from error
+        return coming.result()
 
     def _prepare(
         self, owner: str, prepare: "Callable[[Sequence[T]], list[Prepared | FinetunedError]]", items: Sequence[T]
@@ -169,3 +192,10 @@ class Predicting:
 def _shares(items: Sequence[T], count: int) -> Iterator[Sequence[T]]:
     size = -(-len(items) // count)
     return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _give_way() -> None:
+    """Of Linux's scheduler the calling thread gets a third of what another gets, where both want a core."""
+    me = threading.get_native_id()
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, me, min(_LEAST, os.getpriority(os.PRIO_PROCESS, me) + _NICENESS))

@@ -1,5 +1,6 @@
 """A request's items are prepared, batched with those of others, and answered in order."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from models_store.errors import FinetunedError, InvalidError, UnavailableError
 from models_store.mirror import Mirror
 from models_store.network import Network
 from models_store.predictor import Predictor
+from models_store.preprocessing.protocol import Prepared
 from tests.models_store.samples import encoded, noise, photos
 
 
@@ -206,3 +208,29 @@ def until_waiting(predicting: Predicting, requests: int) -> None:
             return
         done.wait(0.01)
     raise TimeoutError(f"{predicting.waiting} requests wait, not {requests}")
+
+
+def test_what_is_prepared_gently_gives_way_to_every_other_thread(predicting: Predicting, model: Predictor) -> None:
+    niceness: list[int] = []
+
+    def prepare(contents: Sequence[bytes]) -> list[Prepared | FinetunedError]:
+        niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return model.prepare(contents)
+
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    contents = pictures(5)
+    gently = predicting.judge(model, contents, prepare, gently=True)
+    assert niceness
+    assert min(niceness) > own
+    niceness.clear()
+    assert len(predicting.judge(model, contents, prepare)) == len(gently) == 5
+    assert {*niceness} == {own}
+
+
+def test_pictures_that_cannot_be_prepared_any_more_are_refused_as_all_else(
+    predicting: Predicting, model: Predictor
+) -> None:
+    predicting.stop()
+    with pytest.raises(UnavailableError) as refused:
+        predicting.judge(model, pictures(1), model.prepare, gently=True)
+    assert refused.value.code == "stopping"
