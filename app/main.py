@@ -43,6 +43,7 @@ from app.web import pages
 from app.weights.endpoints import router as weights_router
 from models_store import keys
 from models_store.database.engine import Database
+from models_store.spans import Tracer
 
 _API_VERSION: Final = "1"
 ROUTERS: Final[tuple[APIRouter, ...]] = (
@@ -77,6 +78,7 @@ def create_app(settings: AppSettings) -> FastAPI:
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # it tells paths and messages; see app.tracing
         generate_unique_id_function=description.operation_id,
     )
     app.state.services = services
@@ -88,6 +90,7 @@ def create_app(settings: AppSettings) -> FastAPI:
         settings=settings,
         authenticator=services.authenticator,
         observe=services.telemetry.observe_request,
+        tracer=services.tracer,
     )
     app.openapi = lambda: description.describe(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
@@ -110,6 +113,7 @@ def _services(settings: AppSettings) -> Services:
         pool=pool,
         predicting=Predicting(settings.prediction_timeout_seconds),
         telemetry=Telemetry(),
+        tracer=Tracer("api"),
         stopping=threading.Event(),
     )
 
@@ -130,6 +134,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             await housekeeping
         await run_in_threadpool(services.predicting.stop)
         await run_in_threadpool(services.bell.stop)
+        await run_in_threadpool(services.tracer.close)
         services.database.close()
 
 
@@ -137,6 +142,7 @@ def _prepare(services: Services) -> None:
     settings = services.settings
     settings.uploads_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings.store_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    services.tracer.open()
     _ensure_admin(services)
     uploads.remove_leftovers(services.database, settings.uploads_dir)
 

@@ -12,7 +12,7 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from models_store import audit, idempotency, ids, registry
+from models_store import audit, idempotency, ids, registry, spans
 from models_store.artifacts import removal
 from models_store.database.engine import Database, now, seconds_ago
 from models_store.database.tables import EASY, NEEDY, RUNG_LAST, SHOWN, EpochRow, EventRow, JobRow, Json
@@ -49,6 +49,7 @@ class NewJob:
 
 def insert(session: Session, job: NewJob, job_id: str | None = None) -> JobRow:
     """Add a queued row and its first event to the session's transaction."""
+    clock = session.scalar(select(now()))
     row = JobRow(
         id=job_id or ids.new("job"),
         kind=job.kind,
@@ -63,7 +64,9 @@ def insert(session: Session, job: NewJob, job_id: str | None = None) -> JobRow:
         priority=job.priority,
         requires=job.requires,
         state="queued",
-        created_at=session.scalar(select(now())),
+        created_at=clock,
+        queued_at=clock,
+        trace=spans.traceparent(),
     )
     session.add(row)
     session.flush()

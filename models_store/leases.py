@@ -36,6 +36,10 @@ class Claim:
     kind: str
     fence: int
     attempt: int
+    queued_at: float = 0.0
+    """When the job came into the queue, for the first time or again."""
+    trace: str | None = None
+    """The span that has asked for the job."""
 
 
 def claim(database: Database, lane: str, owner: str, labels: Labels = NONE) -> Claim | None:
@@ -64,12 +68,12 @@ def _take(session: Session, job_id: str, owner: str) -> Claim | None:
             stranded=False,
             started_at=case((JobRow.started_at.is_(None), now()), else_=JobRow.started_at),
         )
-        .returning(JobRow.kind, JobRow.fence, JobRow.attempt)
+        .returning(JobRow.kind, JobRow.fence, JobRow.attempt, JobRow.queued_at, JobRow.trace)
     ).one_or_none()
     if taken is None:
         return None
     jobs.record(session, job_id, "status", {"status": "running", "attempt": taken.attempt})
-    return Claim(job_id=job_id, kind=taken.kind, fence=taken.fence, attempt=taken.attempt)
+    return Claim(job_id, taken.kind, taken.fence, taken.attempt, taken.queued_at, taken.trace)
 
 
 def renew(database: Database, held: Claim) -> bool:
@@ -275,7 +279,7 @@ def _ended(state: str) -> dict[str, Any]:
 
 
 def _requeued() -> dict[str, Any]:
-    return {"state": "queued", "lease_until": None, "lease_owner": None, "rung_at": None}
+    return {"state": "queued", "queued_at": now(), "lease_until": None, "lease_owner": None, "rung_at": None}
 
 
 def _less_barren() -> ColumnElement[int]:

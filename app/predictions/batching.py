@@ -7,12 +7,13 @@ before both: a batch is shared evenly among those who wait, so that one with man
 
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
+from models_store import spans
 from models_store.errors import UnavailableError
 
 if TYPE_CHECKING:  # torch takes seconds to import; see app.pretrained
@@ -50,6 +51,8 @@ class Ticket:
 
     def __init__(self, runs: Runs, items: "Sequence[Prepared]", deadline: float, owner: str = "") -> None:
         self.runs, self.items, self.deadline, self.owner = runs, items, deadline, owner
+        self.span = spans.current()
+        self.came_at = time.time_ns()
         self.waiting = deque(sorted(range(len(items)), key=lambda place: runs.length(items[place])))
         self._judged: list[Judged | None] = [None] * len(items)
         self._missing = len(items)
@@ -61,6 +64,14 @@ class Ticket:
         self._missing -= 1
         if not self._missing and not self._done.done():
             self._done.set_result(None)
+
+    def tell(self, items: int, batch: int, started_at: int) -> None:
+        """Of a batch that ends now, and has some of these items: how long they waited for it, and how long it took."""
+        if self.span is None:
+            return
+        sizes = {"finetuned.items": items, "finetuned.batch": batch}
+        for name, start, end in (("queue", self.came_at, started_at), ("engine", started_at, time.time_ns())):
+            self.span.child(name, sizes, start=start).end(at=end)
 
     def fail(self, error: BaseException) -> None:
         """No more will come. Only under the lock of the batcher."""
@@ -142,6 +153,12 @@ def _judged(batch: list[tuple[Ticket, int]]) -> "list[Judged]":
     return [judged[row] for row in range(len(batch))]
 
 
+def _tell(batch: list[tuple[Ticket, int]], started_at: int) -> None:
+    """Before the answers go out: the spans of a request end before it does."""
+    for ticket, items in Counter(ticket for ticket, _ in batch if ticket.span is not None).items():
+        ticket.tell(items, len(batch), started_at)
+
+
 class Batcher:
     """Runs what waits, one batch at a time, in a thread of its own: an engine takes all cores for each."""
 
@@ -200,6 +217,7 @@ class Batcher:
 
     def _run(self, batch: list[tuple[Ticket, int]]) -> None:
         """Where a batch fails, each item is tried alone, so that only a bad one fails."""
+        started_at = time.time_ns()
         try:
             judged = _judged(batch)
         except Exception as error:  # noqa: BLE001 - it is told to who asked; the next batch may be good
@@ -210,6 +228,7 @@ class Batcher:
                 for entry in batch:
                     self._run([entry])
         else:
+            _tell(batch, started_at)
             with self._change:
                 for (ticket, place), one in zip(batch, judged, strict=True):
                     ticket.give(place, one)

@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from anyio import CapacityLimiter
 
 from app.predictions.fairness import Places
+from models_store import spans
 
 
 class Sized(Protocol):
@@ -78,6 +79,7 @@ class ModelPool(Generic[M]):
         with self._lock:
             self._models.pop(model_id, None)
 
+    @spans.parted("load")
     def _fill(self, model_id: str, future: "Future[M]") -> M:
         """Load for everybody who waits; a failure is told to all of them and not kept."""
         try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from app.predictions.batching import MAX_BATCH, Batcher, Ticket, stopping
 from app.predictions.fairness import Turns
-from models_store import processors
+from models_store import processors, spans
 from models_store.errors import FinetunedError
 
 if TYPE_CHECKING:  # torch takes seconds to import; see app.pretrained
@@ -143,6 +143,7 @@ class Predicting:
             return None
         return self._batcher.submit(model, good, time.monotonic() + self._timeout, owner)
 
+    @spans.parted("decode")
     def _prepare(
         self, owner: str, prepare: "Callable[[Sequence[T]], list[Prepared | FinetunedError]]", items: Sequence[T]
     ) -> "list[Prepared | FinetunedError]":
