@@ -20,7 +20,7 @@ help:
 	@echo "make up        start the service and keep it running (Ctrl-C stops it)"
 	@echo "make test      the tests; make test-all adds those that take minutes"
 	@echo "make test-cluster   what drives real processes, on PostgreSQL and Redis (needs both)"
-	@echo "make lint      ruff, mypy, import contracts, bandit, pip-audit"
+	@echo "make lint      ruff, mypy, import contracts, hadolint, bandit, pip-audit"
 	@echo "make bench     measure, beside others;  make chaos: break it on purpose"
 	@echo "make clean     remove $(VENV) and caches; your data stays"
 
@@ -58,6 +58,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint docker/Dockerfile
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml app worker models_store finetuned
 	$(BIN)/python .ci/audit.py
 

@@ -80,9 +80,9 @@ class Service:
         until(lambda: self._status("/readyz") == 200, 60, "the service is ready")
         return self
 
-    def migrate(self) -> None:
+    def migrate(self, command: Sequence[str] = (sys.executable, "-m", "models_store.database.migrate")) -> None:
         """Make the tables."""
-        subprocess.run([sys.executable, "-m", "models_store.database.migrate"], env=self.env, check=True, timeout=60)
+        subprocess.run(command, env=self.env, check=True, timeout=60)
 
     def start_broker(self) -> None:
         """Start the broker on its socket, with what it stored before."""
@@ -91,19 +91,24 @@ class Service:
         self._start("broker", [*command, "--maxmemory-policy", "noeviction"])
         until(self._broker_answers, 10, "the broker answers")
 
-    def start_api(self) -> None:
+    def start_api(self, command: Sequence[str] = (sys.executable, "-m", "app")) -> None:
         """Start the API and wait until it answers."""
-        self._start("api", [sys.executable, "-m", "app"])
+        self._start("api", command)
         until(lambda: self._status("/healthz") == 200, 60, "the API answers")
 
-    def start_worker(self, name: str = "worker", mounts: Sequence[str] = ()) -> None:
+    def start_worker(
+        self,
+        name: str = "worker",
+        mounts: Sequence[str] = (),
+        command: Sequence[str] = (sys.executable, "-m", "worker"),
+    ) -> None:
         """Start a worker; several names give several workers.
 
         ``mounts`` are shell commands that change the worker's own view of the file system; see ``inside()``.
         """
-        worker = [sys.executable, "-m", "worker"]
         script = " && ".join([*mounts, 'exec "$0" "$@"'])
-        self._start(name, ["unshare", "--map-root-user", "--mount", "sh", "-c", script, *worker] if mounts else worker)
+        inside = ["unshare", "--map-root-user", "--mount", "sh", "-c", script] if mounts else []
+        self._start(name, [*inside, *command])
 
     def inside(self, path: Path) -> Path:
         """A path as the worker sees it."""
@@ -216,7 +221,7 @@ class Service:
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
-    def _start(self, name: str, command: list[str]) -> None:
+    def _start(self, name: str, command: Sequence[str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
                 command, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
