@@ -98,6 +98,7 @@ def create_app(settings: AppSettings) -> FastAPI:
 
 def _services(settings: AppSettings) -> Services:
     database = Database(settings.resolved_database_url)
+    telemetry = Telemetry()
     pool = ModelPool(
         Loader(settings.store_dir, settings.serving_precision).load,
         max_bytes=settings.max_loaded_bytes,
@@ -111,8 +112,8 @@ def _services(settings: AppSettings) -> Services:
         ),
         bell=Bell(settings.redis_url),
         pool=pool,
-        predicting=Predicting(settings.prediction_timeout_seconds),
-        telemetry=Telemetry(),
+        predicting=Predicting(settings.prediction_timeout_seconds, telemetry.observe_batch),
+        telemetry=telemetry,
         tracer=Tracer("api"),
         stopping=threading.Event(),
     )

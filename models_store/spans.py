@@ -16,6 +16,7 @@ from contextvars import ContextVar
 from typing import Any, Final, Literal, ParamSpec, Protocol, TypeVar
 
 import structlog
+from structlog.typing import EventDict
 
 from models_store.errors import FinetunedError
 
@@ -135,7 +136,7 @@ def traceparent() -> str | None:
     return None if whole is None else whole.traceparent
 
 
-def with_trace_id(_logger: Any, _method: str, record: dict[str, Any]) -> dict[str, Any]:
+def with_trace_id(_logger: Any, _method: str, record: EventDict) -> EventDict:
     """A processor of structlog: log lines of traced work carry its trace's id."""
     whole = _current.get()
     if whole is not None:

@@ -10,7 +10,7 @@ from models_store.database.engine import Database
 from models_store.database.tables import JobRow
 from models_store.errors import UnavailableError
 from models_store.leases import Claim
-from models_store.spans import Span, Tracer
+from models_store.spans import Attributes, Span, Tracer
 
 _SECOND: Final = 10**9
 
@@ -23,8 +23,12 @@ def attempt(tracer: Tracer, database: Database, claim: Claim, asked_at: int) -> 
         asked_at: nanoseconds since 1970 at which this lane asked for a job.
     """
     claimed_at = time.time_ns()
-    job = {"finetuned.job.id": claim.job_id, "finetuned.job.kind": claim.kind, "finetuned.job.attempt": claim.attempt}
-    span = tracer.begin("attempt", claim.trace, job | {"finetuned.job.fence": claim.fence}, kind="consumer")
+    job: Attributes = {
+        "finetuned.job.id": claim.job_id,
+        "finetuned.job.kind": claim.kind,
+        "finetuned.job.attempt": claim.attempt,
+    }
+    span = tracer.begin("attempt", claim.trace, {**job, "finetuned.job.fence": claim.fence}, kind="consumer")
     if span is None:
         yield
         return

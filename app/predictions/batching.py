@@ -8,7 +8,7 @@ before both: a batch is shared evenly among those who wait, so that one with man
 import threading
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
@@ -27,6 +27,8 @@ _RATIO: Final = 1.5
 _APART: Final = 16
 """A batch is padded to its longest text, which has at most so many times, or so many more, the shortest's tokens."""
 _LOOK_AHEAD: Final = 4 * MAX_BATCH
+Observer = Callable[[int, float], None]
+"""Hears of every batch: items, seconds."""
 
 
 class Runs(Protocol):
@@ -162,7 +164,8 @@ def _tell(batch: list[tuple[Ticket, int]], started_at: int) -> None:
 class Batcher:
     """Runs what waits, one batch at a time, in a thread of its own: an engine takes all cores for each."""
 
-    def __init__(self) -> None:
+    def __init__(self, observe: Observer = lambda _items, _seconds: None) -> None:
+        self._observe = observe
         self._change = threading.Condition()
         self._groups: OrderedDict[Hashable, _Group] = OrderedDict()
         self._served: OrderedDict[str, None] = OrderedDict()
@@ -228,6 +231,7 @@ class Batcher:
                 for entry in batch:
                     self._run([entry])
         else:
+            self._observe(len(batch), (time.time_ns() - started_at) / 1e9)
             _tell(batch, started_at)
             with self._change:
                 for (ticket, place), one in zip(batch, judged, strict=True):

@@ -43,6 +43,7 @@ def judge(services: Services, find: Find, given: Given, leaving: Leaving) -> Fou
     """
     with services.database.read() as session:  # every time: an alias may have moved, through any replica
         meant = find(session)
+    services.telemetry.observe_lookup(in_memory=services.pool.holds(meant.id))
     try:
         predictor = services.pool.get(meant.id)
     except OSError:

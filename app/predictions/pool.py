@@ -74,6 +74,12 @@ class ModelPool(Generic[M]):
                 self._models[model_id] = mine
         return known.result() if known is not None else self._fill(model_id, mine)
 
+    def holds(self, model_id: str) -> bool:
+        """Whether a model is in memory."""
+        with self._lock:
+            known = self._models.get(model_id)
+        return known is not None and known.done()
+
     def drop(self, model_id: str) -> None:
         """Forget a model, which then gives its memory back when its last request has ended."""
         with self._lock:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from app.predictions.batching import MAX_BATCH, Batcher, Ticket, stopping
+from app.predictions.batching import MAX_BATCH, Batcher, Observer, Ticket, stopping
 from app.predictions.fairness import Turns
 from models_store import processors, spans
 from models_store.errors import FinetunedError
@@ -69,14 +69,15 @@ class Predicting:
 
     Args:
         timeout: seconds that items may wait for their turn.
+        observe: hears of every batch.
     """
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, observe: Observer = lambda _items, _seconds: None) -> None:
         self._timeout = timeout
         self._cores = processors.usable()
         self._turns = Turns(self._cores)
         self._threads = ThreadPoolExecutor(self._cores, thread_name_prefix="prepare")
-        self._batcher = Batcher()
+        self._batcher = Batcher(observe)
 
     @property
     def waiting(self) -> int:

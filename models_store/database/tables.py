@@ -291,8 +291,22 @@ class WorkerRow(Base):
     """What it offers; see :mod:`models_store.labels`."""
     draining: Mapped[bool] = mapped_column(Boolean, default=False)
     """Whether it takes no further job."""
+    gpu_memory: Mapped[Json | None] = mapped_column()
+    """Bytes of its machine's GPUs: used, total."""
     started_at: Mapped[float] = mapped_column(Float)
     seen_at: Mapped[float] = mapped_column(Float)
+
+
+class CounterRow(Base):
+    """What somebody has counted; see :mod:`models_store.counters`."""
+
+    __tablename__ = "counters"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    label: Mapped[str] = mapped_column(String(40), primary_key=True)
+    counted_by: Mapped[str] = mapped_column(String(200), primary_key=True)
+    """The worker, or nothing."""
+    value: Mapped[int] = mapped_column(BigInteger)
 
 
 class IdempotencyRow(Base):
