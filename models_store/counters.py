@@ -5,9 +5,9 @@ everybody's, in the same transaction: the sums never fall.
 """
 
 from collections.abc import Mapping
-from typing import Final, cast
+from typing import Any, Final, cast
 
-from sqlalchemy import Insert, Table, bindparam, delete, func, select
+from sqlalchemy import BindParameter, Insert, Table, bindparam, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -43,13 +43,13 @@ def settle(database: Database) -> None:
             CounterRow.counted_by != _EVERYBODY, CounterRow.counted_by.not_in(select(WorkerRow.id))
         )
         left = session.execute(others.returning(CounterRow.name, CounterRow.label, CounterRow.value))
-        for name, label, value in sorted(tuple(row) for row in left):  # the same order everywhere: no deadlock
+        for name, label, value in sorted(left.all()):  # the same order everywhere: no deadlock
             add(session, name, label, value)
 
 
 def _adding(insert: type[sqlite.Insert] | type[postgresql.Insert]) -> Insert:
     table = cast(Table, CounterRow.__table__)
-    given = {column.name: bindparam(column.name) for column in table.columns}
+    given: dict[str, BindParameter[Any]] = {column.name: bindparam(column.name) for column in table.columns}
     new = insert(table).values(given)
     return new.on_conflict_do_update(
         index_elements=[*table.primary_key], set_={"value": table.c.value + new.excluded["value"]}

@@ -195,18 +195,23 @@ class Tracer:
         return self._way
 
     def _open(self) -> None:
-        """Settings that OpenTelemetry cannot read, such as a timeout of ``abc``, end the tracing and nothing else."""
+        """What is not installed, or a setting that cannot be read, ends the tracing and nothing else."""
         try:
             self._way = _exporting().Collector(self._part, telling=self._telling)
+        except ModuleNotFoundError as error:
+            self._give_up(f"{error}. Install finetuned[tracing].")
         except ValueError as error:
-            self.on = False
-            _log.error("not_traced", reason=str(error))
+            self._give_up(str(error))
+
+    def _give_up(self, reason: str) -> None:
+        self.on = False
+        _log.error("not_traced", reason=reason)
 
 
 def prepare() -> None:
     """Import now what a first span would import, where spans are sent at all."""
     if _wanted(os.environ):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ModuleNotFoundError):
             _exporting()
 
 

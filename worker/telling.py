@@ -50,5 +50,5 @@ def _note_end(span: Span, database: Database, claim: Claim) -> None:
     except UnavailableError:
         return
     if row is not None:
-        code = {"finetuned.job.error": str(row.error["code"])} if row.error else {}
-        span.note({"finetuned.job.state": row.state, **code})
+        why = {"finetuned.job.error": str(row.error["code"])} if row.error else {}
+        span.note({"finetuned.job.state": row.state, **why})

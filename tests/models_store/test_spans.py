@@ -154,13 +154,31 @@ with spans.entered(tracer.begin("request", "{incoming}")), spans.part("inner"):
 tracer.close()
 print([name for name in sys.modules if name.split(".")[0] == "opentelemetry"])
 import app.main
-print([name for name in sys.modules if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter"))])
+print([name for name in sys.modules if name.startswith(("opentelemetry.exporter", "models_store.otlp"))])
 """
 
 
 def test_without_a_collector_nothing_of_it_is_imported() -> None:
-    """FastAPI imports OpenTelemetry's interface by itself, but not what does something."""
+    """FastAPI imports OpenTelemetry's interface by itself, and redis the SDK's metrics where that is installed."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     script = OFF.format(incoming=INCOMING)
     done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, env=environment, check=True)
     assert done.stdout.decode().splitlines() == ["[]", "[]"]
+
+
+MISSING = """
+import sys
+sys.modules["opentelemetry.sdk"] = None
+from models_store import spans
+spans.prepare()
+tracer = spans.Tracer("test")
+with spans.entered(tracer.begin("request")), spans.part("inner"):
+    print(tracer.on)
+"""
+
+
+def test_without_the_extra_it_says_what_to_install_and_goes_on(collector: Collector) -> None:
+    environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
+    done = subprocess.run([sys.executable, "-c", MISSING], capture_output=True, env=environment, check=True)
+    assert b"finetuned[tracing]" in done.stdout
+    assert done.stdout.splitlines()[-1] == b"False"
