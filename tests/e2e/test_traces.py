@@ -121,10 +121,10 @@ def test_a_prediction_is_a_span_with_its_parts(collector: Collector, traced: Ser
 
 def test_every_attempt_at_a_job_is_in_its_trace(collector: Collector, traced: Service, dataset: str) -> None:
     headers = {"traceparent": f"00-{'2' * 32}-{PARENT}-01"}
-    training = {"max_epochs": 400, "batch_size": 2}
-    body = {"dataset": dataset, "backbone": "plugin/tiny", "strategy": "full", "training": training}
+    training = {"max_epochs": 50, "batch_size": 2}
+    body = {"dataset": dataset, "backbone": "plugin/slow", "strategy": "full", "training": training}
     job_id = traced.client.post("/jobs", json=body, headers=headers).json()["id"]
-    until(lambda: (traced.job(job_id)["progress"] or {}).get("epoch", 0) > 1, 60, "it trains")
+    until(lambda: (traced.job(job_id)["progress"] or {}).get("phase") == "training", 60, "it trains")
     traced.job_processes()[0].kill()
     until(lambda: traced.job(job_id)["attempt"] == 2, 30, "a second attempt")
     traced.client.post(f"/jobs/{job_id}/cancel")
