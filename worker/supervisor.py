@@ -12,7 +12,7 @@ from typing import BinaryIO, Final
 
 import structlog
 
-from models_store import leases
+from models_store import leases, spans
 from models_store.database.engine import Database
 from models_store.database.tables import JobRow, Json
 from models_store.errors import DatabaseUnavailableError, LeaseLostError
@@ -72,7 +72,8 @@ def _run(database: Database, claim: Claim, stopping: Event, reserve: Reserve, lo
 
 
 def _start(claim: Claim, log: BinaryIO) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "worker.child", claim.job_id, str(claim.fence), str(os.getpid())]
+    words = [claim.job_id, str(claim.fence), str(os.getpid()), spans.traceparent() or ""]
+    command = [sys.executable, "-m", "worker.child", *words]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import postgresql
+from tests import cluster, postgresql
 from tests.chaos.proxy import Proxy
 from tests.e2e.conftest import make_service
 
@@ -22,7 +22,7 @@ def missing(program: str) -> None:
     pytest.skip(f"{program} is not installed")
 
 
-@pytest.fixture(params=["valkey", pytest.param("redis", marks=pytest.mark.slow)])
+@pytest.fixture(params=["redis"] if cluster.WANTED else ["valkey", pytest.param("redis", marks=pytest.mark.slow)])
 def broker_program(request: pytest.FixtureRequest) -> str:
     """The embedded Valkey, and a real redis-server."""
     if request.param == "valkey":
@@ -33,7 +33,7 @@ def broker_program(request: pytest.FixtureRequest) -> str:
     return str(program)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["postgresql"] if cluster.WANTED else ["sqlite", "postgresql"])
 def installation_database(request: pytest.FixtureRequest) -> str:
     """What ``make_service`` takes for an empty database of each kind."""
     if request.param == "sqlite":

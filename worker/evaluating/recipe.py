@@ -8,7 +8,7 @@ import torch
 from sqlalchemy.orm import Session
 from torch import Tensor
 
-from models_store import bundle, datasets, leases, registry
+from models_store import bundle, datasets, leases, registry, spans
 from models_store.abstaining import RARE
 from models_store.agreement import check_labels, check_task
 from models_store.database.tables import DatasetRow, Json, ModelRow
@@ -62,6 +62,7 @@ def _rows(attempt: Attempt) -> tuple[ModelRow, DatasetRow]:
     return model, dataset
 
 
+@spans.parted("evaluating")
 def _answers(attempt: Attempt, predictor: Predictor, itemset: ItemSet) -> _Answers:
     """Items of like size are asked together, so that a batch of texts is hardly padded; rows are in the set's order."""
     items = list(itemset.items())
@@ -94,6 +95,7 @@ def _checked(one: Judged | FinetunedError, name: str) -> Judged:
     return one
 
 
+@spans.parted("report")
 def _report(model: ModelRow, dataset: DatasetRow, predictor: Predictor, answers: _Answers) -> Json:
     scored, labels, temperature = answers.scored, predictor.labels, predictor.temperature
     parts = {name: scored.split(name) for name in SPLITS}

@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from models_store import bundle, ids, leases, registry, trunks
+from models_store import bundle, ids, leases, registry, spans, trunks
 from models_store.backbones.family import Backbone
 from models_store.database.tables import DatasetRow, Json
 from models_store.errors import UnavailableError
@@ -119,6 +119,7 @@ def _card(
     }
 
 
+@spans.parted("publish")
 def _publish(
     attempt: Attempt, spec: JobSpec, dataset: DatasetRow, model_id: str, directory: Path, trunk: str, card: Json
 ) -> None:
@@ -139,6 +140,8 @@ def _publish(
 
     def publish(session: Session) -> Json:
         return {"model": registry.publish(session, model).id}
+
+    spans.note({"finetuned.model.id": model_id})
 
     leases.succeed(attempt.database, attempt.claim, publish)
 

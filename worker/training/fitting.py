@@ -8,6 +8,7 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping
 from torch import Tensor
 
+from models_store import spans
 from models_store.database.tables import Json
 from models_store.network import Network
 from models_store.preprocessing.protocol import Preprocessing
@@ -46,6 +47,7 @@ class Material:
         return bool(self.features)
 
 
+@spans.parted("fitting")
 def fit(
     attempt: Attempt,
     spec: JobSpec,

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from models_store import leases, processors
+from models_store import leases, processors, spans
 from models_store.backbones.family import Batch
 from models_store.database.tables import Json
 from models_store.decision import Known, decide, possible, size
@@ -50,6 +50,7 @@ class Planning:
         """The items that take the most memory; again and again where there are too few."""
         return self._data.train(np.resize(self._data.train.by_size()[::-1], count))
 
+    @spans.parted("planning")
     def settle(self) -> tuple[JobSpec, Json]:
         """The resolved specification and the decision, stored with the job; those of an earlier attempt stay."""
         made = self._attempt.row().decision

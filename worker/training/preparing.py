@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytorch_lightning as pl
 
-from models_store import datasets
+from models_store import datasets, spans
 from models_store.backbones import FAMILIES, split_name
 from models_store.backbones.family import Backbone
 from models_store.database.tables import DatasetRow
@@ -35,6 +35,7 @@ class Prepared:
     extraction: Extraction
 
 
+@spans.parted("loading")
 def prepare(attempt: Attempt, dataset: DatasetRow, halvings: int) -> Prepared:
     """Seed every generator, load, and build.
 
