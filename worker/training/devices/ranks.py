@@ -6,13 +6,13 @@ wait for: when the job is cancelled, when its lease is lost, and when one of the
 
 import contextlib
 import os
+import selectors
 import signal
 import socket
 import subprocess
 import sys
 import time
 from dataclasses import asdict
-from multiprocessing import connection
 from types import TracebackType
 from typing import Final, NoReturn, Self
 
@@ -150,9 +150,12 @@ class Ranks:
             self._stopping = True
 
     def _hear(self, left: list[Rank], seconds: float) -> None:
-        for rank in connection.wait(left, seconds):
-            if isinstance(rank, Rank) and rank.hear():
-                self._attempt.beat()
+        with selectors.DefaultSelector() as selector:
+            for rank in left:
+                selector.register(rank, selectors.EVENT_READ, rank)
+            for key, _ in selector.select(seconds):
+                if key.data.hear():
+                    self._attempt.beat()
 
     def _fall(self) -> NoReturn:
         """Hear the others out, and end by the first cause."""
