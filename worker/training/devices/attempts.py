@@ -1,6 +1,5 @@
 """The attempt as its ranks see it: the child alone holds the lease, and the first rank alone writes."""
 
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,18 +10,17 @@ from models_store.database.tables import Json
 from models_store.leases import Claim
 from worker.attempt import Attempt
 from worker.settings import WorkerSettings
-from worker.training.devices.line import BEAT, STOP, Line
+from worker.training.devices.line import BEAT, Line
 
 BEAT_SECONDS: Final = 0.5
 
 
 class First(Attempt):
-    """Writes for all under the child's fence, passes beats on, and hears when the worker is being stopped."""
+    """Writes for all under the child's fence, and passes beats on."""
 
     def __init__(self, database: Database, settings: WorkerSettings, claim: Claim, directory: Path, line: Line) -> None:
         super().__init__(database, settings, claim, directory)
         self._line, self._said_at = line, 0.0
-        threading.Thread(target=self._listen, name="orders", daemon=True).start()
 
     def beat(self) -> None:
         """Say that the work moves."""
@@ -30,10 +28,6 @@ class First(Attempt):
         if time.monotonic() - self._said_at > BEAT_SECONDS:
             self._line.say(BEAT)
             self._said_at = time.monotonic()
-
-    def _listen(self) -> None:
-        while (said := self._line.hear()) is not None:
-            self.stop_requested = self.stop_requested or any(one["say"] == STOP for one in said)
 
 
 class Other(Attempt):

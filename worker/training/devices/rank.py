@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import traceback
 from pathlib import Path
 from typing import Final
@@ -18,14 +19,14 @@ from models_store.database.engine import Database
 from models_store.database.tables import Json
 from models_store.errors import DatabaseUnavailableError, LeaseLostError
 from models_store.leases import Claim
-from worker.attempt import Attempt, StoppedPolitelyError
+from worker.attempt import LOST_EXIT, Attempt, StoppedPolitelyError
 from worker.child import as_failure
 from worker.parent import die_with_parent
 from worker.settings import WorkerSettings
 from worker.training import fitting, hardware
 from worker.training.devices import group
 from worker.training.devices.attempts import First, Other
-from worker.training.devices.line import BROKEN, FAILED, LOST, MEMORY, STOPPED, TRAINED, Line
+from worker.training.devices.line import BROKEN, FAILED, LOST, MEMORY, STOP, STOPPED, TRAINED, Line
 from worker.training.preparing import asked, assemble, dataset_of
 from worker.training.strategies import STRATEGIES
 
@@ -56,8 +57,7 @@ def _line() -> Line:
 def _end(line: Line) -> tuple[str, Json]:
     """Do what is asked; the word for how it ended, and the reason where there is one."""
     try:
-        for order in line.hear() or []:
-            _train(order, line)
+        _train(line)
     except StoppedPolitelyError:
         return STOPPED, {}
     except (LeaseLostError, DatabaseUnavailableError):
@@ -71,8 +71,11 @@ def _end(line: Line) -> tuple[str, Json]:
     return TRAINED, {}
 
 
-def _train(order: Json, line: Line) -> None:
+def _train(line: Line) -> None:
+    order, *more = _first_words(line)
     attempt = _attempt(order, line)
+    attempt.stop_requested = bool(more)
+    threading.Thread(target=_listen, args=[attempt, line], name="orders", daemon=True).start()
     spec = asked(attempt)
     group.join(Path(order["store"]), order["number"], order["world"], hardware.device(spec.training))
     base = assemble(attempt, dataset_of(attempt))
@@ -81,6 +84,21 @@ def _train(order: Json, line: Line) -> None:
     fitting.train(
         attempt, spec, base.data, base.network, strategy, material, order["halvings"], resumed=order["resumed"]
     )
+
+
+def _first_words(line: Line) -> list[Json]:
+    """What to do, and perhaps already that the worker is being stopped."""
+    while (said := line.hear()) is not None:
+        if said:
+            return said
+    os._exit(LOST_EXIT)
+
+
+def _listen(attempt: Attempt, line: Line) -> None:
+    """Hear when the worker is being stopped, and end with the child also where the system does not see to that."""
+    while (said := line.hear()) is not None:
+        attempt.stop_requested = attempt.stop_requested or any(one["say"] == STOP for one in said)
+    os._exit(LOST_EXIT)
 
 
 def _attempt(order: Json, line: Line) -> Attempt:
