@@ -13,7 +13,8 @@ class ChildrenStrategy(DDPStrategy):
     """DDP in which parameters may begin and cease to train, and each process draws its own random numbers.
 
     Unused parameters are looked for: backbones have some that no loss depends on (a BERT's pooler), and a layer that is
-    frozen is one as long as it is.
+    frozen is one as long as it is. Buffers are not sent around: statistics of a whole batch are the same everywhere,
+    and a process that has nothing to validate would be waited for.
 
     Args:
         parameters: everything that trains at any time.
@@ -21,7 +22,8 @@ class ChildrenStrategy(DDPStrategy):
     """
 
     def __init__(self, parameters: Iterable[torch.nn.Parameter], seed: int) -> None:
-        super().__init__(cluster_environment=LightningEnvironment(), find_unused_parameters=True)
+        where = LightningEnvironment()
+        super().__init__(cluster_environment=where, find_unused_parameters=True, broadcast_buffers=False)
         self._trained, self._seed = list(parameters), seed
 
     def setup_distributed(self) -> None:

@@ -20,8 +20,8 @@ TRAINING: dict[str, Any] = {
     "max_epochs": 3,
     "batch_size": 5,
     "optimizer": "sgd",  # Adam makes steps of rounding errors where a gradient is zero
-    "head_lr": 0.1,
-    "backbone_lr": 0.05,
+    "head_lr": 0.02,
+    "backbone_lr": 0.01,
     "early_stopping": None,
     "precision": "32",
     "accelerator": "cpu",
