@@ -81,6 +81,7 @@ class Loader:
         for batch in self._fetched(self._batches()[self._taken :]):
             self._taken += 1
             yield batch
+        self._taken = len(self)  # also where this process had no part of the last
 
     def begin(self, epoch: int) -> None:
         """Start an epoch from its first batch."""

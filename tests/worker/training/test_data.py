@@ -18,12 +18,14 @@ def labelled(rows: Rows) -> dict[str, torch.Tensor]:
 
 
 def parts(size: int, batch: int, processes: int, seed: int | None) -> list[list[list[int]]]:
-    """The batches of each process, without what does not count."""
+    """The batches of each process in its second epoch, without what does not count."""
     found = []
     for number in range(processes):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(group, "place", lambda number=number: (number, processes))
-            batches = list(Loader(size, labelled, batch, seed=seed))
+            loader = Loader(size, labelled, batch, seed=seed)
+            list(loader)
+            batches = list(loader)
         found.append([one["rows"][one["label"] != IGNORED].tolist() for one in batches])
     return found
 
@@ -95,7 +97,9 @@ def test_runs_hand_out_the_batches_of_their_loader_and_go_on_after_any_run(
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(2, 5))
 def test_processes_share_each_batch_and_take_as_many_steps(size: int, batch: int, processes: int) -> None:
     found = parts(size, batch, processes, seed=3)
-    whole = drawn(Loader(size, fetch, batch, seed=3))
+    alone = Loader(size, fetch, batch, seed=3)
+    alone.begin(1)
+    whole = drawn(alone)
     assert [len(one) for one in found] == [len(whole)] * processes
     for number, rows in enumerate(whole):
         shares = [one[number] for one in found]
