@@ -25,6 +25,7 @@ from models_store.artifacts import sha256_file, write_atomic
 from models_store.database.tables import Json
 from worker.attempt import Attempt, StoppedPolitelyError
 from worker.training.data import Batches
+from worker.training.devices import group
 
 KEPT = 2
 FORMAT = 2
@@ -132,9 +133,9 @@ class Checkpoints(Checkpoint):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Add the random generators' state and the place in the data."""
+        """Add the random generators' state, on several devices that of each process, and the place in the data."""
         del trainer, pl_module
-        checkpoint["random_state"] = random_state()
+        checkpoint["random_state"], *checkpoint["random_states_of_others"] = group.gathered(random_state())
         checkpoint["loader"] = self._loader.state_dict()
 
     def on_load_checkpoint(
@@ -142,7 +143,8 @@ class Checkpoints(Checkpoint):
     ) -> None:
         """Keep for the start what was added."""
         del trainer, pl_module
-        self._restored = {name: checkpoint[name] for name in ("random_state", "loader")}
+        states = [checkpoint["random_state"], *checkpoint.get("random_states_of_others", [])]
+        self._restored = {"random_state": states[group.place()[0]], "loader": checkpoint["loader"]}
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -158,8 +160,9 @@ class Checkpoints(Checkpoint):
         values = {name: float(trainer.callback_metrics[name]) for name in ("val_loss", "val_accuracy")}
         if self.best is not None and not self._improved(values):
             return
-        state = _model(pl_module).state_dict()
-        self._best_weights = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
+        if trainer.is_global_zero:
+            state = _model(pl_module).state_dict()
+            self._best_weights = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
         self.best = {"epoch": trainer.current_epoch, **values}
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -178,15 +181,21 @@ class Checkpoints(Checkpoint):
         return now > before if self._monitor == "val_accuracy" else now < before
 
     def _save_if_due(self, trainer: pl.Trainer, *, finished: bool) -> None:
-        due = time.monotonic() - self._saved_at > self._attempt.settings.checkpoint_interval_seconds
-        if due or finished or self._attempt.stop_requested:
+        late = time.monotonic() - self._saved_at > self._attempt.settings.checkpoint_interval_seconds
+        due, stop = group.first_says(late, self._attempt.stop_requested)
+        if due or finished or stop:
             self._save(trainer, finished=finished)
-        if self._attempt.stop_requested:
+        if stop:
             raise StoppedPolitelyError
 
     def _save(self, trainer: pl.Trainer, *, finished: bool) -> None:
         path = self._attempt.directory / f"step-{trainer.global_step:09d}.ckpt"
         trainer.save_checkpoint(path)
+        if trainer.is_global_zero:
+            self._keep(trainer, path, finished=finished)
+        self._saved_at = time.monotonic()
+
+    def _keep(self, trainer: pl.Trainer, path: Path, *, finished: bool) -> None:
         self._save_best()
         entry: Json = {
             "path": str(path),
@@ -201,7 +210,6 @@ class Checkpoints(Checkpoint):
         self.before_save()
         self._attempt.point_to({"kept": kept[:KEPT], "halvings": self._halvings})
         self._kept = kept[:KEPT]
-        self._saved_at = time.monotonic()
         self._drop(kept[KEPT:])
 
     def _save_best(self) -> None:

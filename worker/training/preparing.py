@@ -24,26 +24,45 @@ from worker.training.features import PASS_BATCH, Extraction
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """``network`` stands on the backbone's module, whose weights, untrained as yet, ``backbone_sha256`` names."""
+class Assembled:
+    """``network`` stands on the backbone's module."""
 
     spec: JobSpec
     backbone: Backbone
     data: Data
     network: Network
+
+
+@dataclass(frozen=True)
+class Prepared(Assembled):
+    """The backbone's weights, untrained as yet, ``backbone_sha256`` names."""
+
     backbone_sha256: str
     extraction: Extraction
 
 
 @spans.parted("loading")
 def prepare(attempt: Attempt, dataset: DatasetRow, halvings: int) -> Prepared:
-    """Seed every generator, load, and build.
+    """All of it.
 
     Args:
         halvings: how often the batch was halved for memory.
 
     Raises:
         FinetunedError: the backbone cannot be had, or does not fit the data set.
+    """
+    base = assemble(attempt, dataset)
+    spec, backbone, data, network = base.spec, base.backbone, base.data, base.network
+    sha256 = backbone_sha256(network.backbone)
+    extraction = _extraction(attempt, spec, data, network, backbone.preprocessing, sha256, halvings)
+    return Prepared(spec, backbone, data, network, sha256, extraction)
+
+
+def assemble(attempt: Attempt, dataset: DatasetRow) -> Assembled:
+    """Seed every generator, load, and build: the same wherever it is done.
+
+    Raises:
+        FinetunedError: as for :func:`prepare`.
     """
     spec = asked(attempt)
     pl.seed_everything(spec.training.seed, verbose=False)
@@ -52,9 +71,7 @@ def prepare(attempt: Attempt, dataset: DatasetRow, halvings: int) -> Prepared:
     network = Network(backbone.module, backbone.architecture, len(data.labels))
     if backbone.head is not None:
         backbone.head.copy_into(network.head, data.labels)
-    sha256 = backbone_sha256(network.backbone)
-    extraction = _extraction(attempt, spec, data, network, backbone.preprocessing, sha256, halvings)
-    return Prepared(spec, backbone, data, network, sha256, extraction)
+    return Assembled(spec, backbone, data, network)
 
 
 def asked(attempt: Attempt) -> JobSpec:
