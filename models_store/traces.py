@@ -15,9 +15,11 @@ from models_store import idempotency, registry
 from models_store.database.tables import PART_OF_A_DATASET, SHOWN, DatasetRow, JobRow, ModelRow
 from models_store.feature_cache import folders
 from models_store.reporting import stored
+from models_store.storage.local import LOCAL
+from models_store.storage.protocol import Storage
 
 
-def forget_dataset(session: Session, store_dir: Path, dataset_id: str) -> None:
+def forget_dataset(session: Session, store_dir: Path, dataset_id: str, storage: Storage = LOCAL) -> None:
     """Remove what rows and reports tell of a data set's items; part of the transaction that deletes the set."""
     idempotency.forget(session, dataset_id)
     session.execute(delete(JobRow).where(JobRow.dataset_id == dataset_id, PART_OF_A_DATASET))
@@ -25,7 +27,10 @@ def forget_dataset(session: Session, store_dir: Path, dataset_id: str) -> None:
         if job.result and "report" in job.result:
             job.result = {**job.result, "report": stored.without_items(job.result["report"])}
     for model_id in session.scalars(select(ModelRow.id).where(ModelRow.dataset_id == dataset_id)):
-        stored.forget_items(registry.directory(store_dir, model_id))
+        folder = registry.directory(store_dir, model_id)
+        with storage.using(folder):
+            if stored.forget_items(folder):
+                storage.push(folder, anew=True)
 
 
 def forget_content(session: Session, store_dir: Path, fingerprint: str, take: Callable[[Path], None]) -> None:

@@ -24,6 +24,7 @@ from models_store import leases
 from models_store.artifacts import sha256_file, write_atomic
 from models_store.database.tables import Json
 from worker.attempt import Attempt, StoppedPolitelyError
+from worker.training import elsewhere
 from worker.training.data import Batches
 
 KEPT = 2
@@ -85,7 +86,7 @@ def _as_disk_error() -> Iterator[None]:
 def newest_intact(attempt: Attempt) -> Json | None:
     """The newest checkpoint of the job whose file hashes right; tells in the job's history when one does not."""
     kept = (attempt.row().checkpoint or {}).get("kept", [])
-    for entry in kept:
+    for entry in (_brought(attempt, one) for one in kept):
         if not entry["finished"] and entry.get("format") != FORMAT:
             wrong = "is of another version of this service"
         elif not (_intact(entry) and (entry["best"] is None or _intact(entry["best"]))):
@@ -95,6 +96,12 @@ def newest_intact(attempt: Attempt) -> Json | None:
             return dict(entry)
         leases.log(attempt.database, attempt.claim, f"checkpoint of epoch {entry['epoch']} {wrong}; falling back")
     return None
+
+
+def _brought(attempt: Attempt, entry: Json) -> Json:
+    """A checkpoint and the best weights that belong to it, as they lie on this machine."""
+    best = entry["best"]
+    return {**elsewhere.brought(attempt, entry), "best": best and elsewhere.brought(attempt, best)}
 
 
 def _intact(entry: Json) -> bool:
@@ -188,6 +195,7 @@ class Checkpoints(Checkpoint):
         path = self._attempt.directory / f"step-{trainer.global_step:09d}.ckpt"
         trainer.save_checkpoint(path)
         self._save_best()
+        elsewhere.push(self._attempt, path)
         entry: Json = {
             "path": str(path),
             "sha256": sha256_file(path),
@@ -209,6 +217,7 @@ class Checkpoints(Checkpoint):
             return
         path = self._attempt.directory / f"best-{self.best['epoch']:06d}.safetensors"
         write_atomic(path, save(self._best_weights))
+        elsewhere.push(self._attempt, path)
         self.best = {**self.best, "path": str(path), "sha256": sha256_file(path)}
 
     def _drop(self, old: list[Json]) -> None:
@@ -216,6 +225,7 @@ class Checkpoints(Checkpoint):
         needed = {path for entry in self._kept for path in _files(entry)}
         for path in {path for entry in old for path in _files(entry)} - needed:
             Path(path).unlink(missing_ok=True)
+            elsewhere.drop(self._attempt, Path(path))
 
 
 def _nothing() -> None:
