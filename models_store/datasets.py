@@ -118,15 +118,16 @@ def delete(
     Raises:
         ConflictError: ``dataset_in_use``, a queued or running job needs it.
     """
+    if storage.shared:  # many requests, which are better not made in the transaction: there is little left to do in it
+        with database.read() as session:
+            get(session, dataset_id, owner=owner, with_problems=False)
+            _check_unused(session, dataset_id)
+            models = traces.models_of(session, dataset_id)
+        traces.forget_reports(store_dir, models, storage)
     with storage.removal() as take, database.write() as session:
         row = get(session, dataset_id, owner=owner, with_problems=False)
         lock_content(session, row.fingerprint)
-        users = select(JobRow.id).where(JobRow.dataset_id == dataset_id, ACTIVE)
-        user = session.scalar(users.limit(1))
-        if user is not None:
-            raise ConflictError(
-                "dataset_in_use", f"Job {user} still works with this data set. Cancel it or wait for its end."
-            )
+        _check_unused(session, dataset_id)
         audit.record(session, by, "dataset.deleted", dataset_id, owner=row.owner)
         session.delete(row)
         session.flush()
@@ -134,6 +135,14 @@ def delete(
         # Inside the transaction: an import that finds the same content cannot publish it meanwhile.
         if row.fingerprint:
             traces.forget_content(session, store_dir, row.fingerprint, take)
+
+
+def _check_unused(session: Session, dataset_id: str) -> None:
+    user = session.scalar(select(JobRow.id).where(JobRow.dataset_id == dataset_id, ACTIVE).limit(1))
+    if user is not None:
+        raise ConflictError(
+            "dataset_in_use", f"Job {user} still works with this data set. Cancel it or wait for its end."
+        )
 
 
 def directory(store_dir: Path, fingerprint: str) -> Path:

@@ -5,7 +5,7 @@ the items. What a model has learned stays with the model: its weights, its label
 which it tells what is far from its data. Deleting the model removes these.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sqlalchemy import delete, select
@@ -26,7 +26,17 @@ def forget_dataset(session: Session, store_dir: Path, dataset_id: str, storage: 
     for job in session.scalars(select(JobRow).where(JobRow.dataset_id == dataset_id, SHOWN)):
         if job.result and "report" in job.result:
             job.result = {**job.result, "report": stored.without_items(job.result["report"])}
-    for model_id in session.scalars(select(ModelRow.id).where(ModelRow.dataset_id == dataset_id)):
+    forget_reports(store_dir, models_of(session, dataset_id), storage)
+
+
+def models_of(session: Session, dataset_id: str) -> Sequence[str]:
+    """The models that were made of a data set."""
+    return session.scalars(select(ModelRow.id).where(ModelRow.dataset_id == dataset_id)).all()
+
+
+def forget_reports(store_dir: Path, models: Sequence[str], storage: Storage = LOCAL) -> None:
+    """Take what they tell of single items out of the reports of models."""
+    for model_id in models:
         folder = registry.directory(store_dir, model_id)
         with storage.using(folder):
             if stored.forget_items(folder):

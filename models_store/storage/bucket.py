@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -22,13 +22,17 @@ from obstore.store import LocalStore, ObjectStore, S3Store
 from models_store.errors import StorageUnavailableError, UnavailableError
 from models_store.settings import StoreSettings
 
+if TYPE_CHECKING:  # obstore has it for checkers of types alone
+    from obstore.store import S3Config
+
 _PART: Final = 16 * 2**20
 _PARTS: Final = 9_000
 """S3 takes 10,000 parts an object."""
 _AT_ONCE: Final = 4
 _RANGE: Final = 8 * 2**20
-_REQUEST_SECONDS: Final = 60
-"""For a part at 2.2 Mbit/s."""
+_REQUEST_SECONDS: Final = 10
+_PART_SECONDS: Final = 60
+"""At 2.2 Mbit/s."""
 _log = structlog.get_logger()
 
 
@@ -45,12 +49,15 @@ class Bucket:
     """A store of objects. Its methods may be called from several threads at once.
 
     Args:
+        bulk: the same store, with more time for a request.
         moved: is called after every part of a large object.
         secrets: never shown, whatever the store says.
     """
 
-    def __init__(self, store: ObjectStore, moved: Callable[[], None], secrets: Iterable[str] = ()) -> None:
-        self._store, self._moved = store, moved
+    def __init__(
+        self, store: ObjectStore, bulk: ObjectStore, moved: Callable[[], None], secrets: Iterable[str] = ()
+    ) -> None:
+        self._store, self._bulk, self._moved = store, bulk, moved
         self._secrets = [secret for secret in secrets if secret]
 
     @classmethod
@@ -58,33 +65,13 @@ class Bucket:
         """The one that the settings name; see :func:`models_store.storage.opening.opened`."""
         url = urlsplit(settings.storage_url)
         if url.scheme == "file":
-            return cls(LocalStore(unquote(url.path), automatic_cleanup=True, mkdir=True), moved)
-        key, secret = (
-            value.get_secret_value() if value else ""
-            for value in (settings.storage_access_key_id, settings.storage_secret_access_key)
-        )
-        named = {
-            "endpoint": settings.storage_endpoint,
-            "region": settings.storage_region,
-            "access_key_id": key,
-            "secret_access_key": secret,
-        }
-        store = S3Store(
-            url.netloc,
-            prefix=unquote(url.path).strip("/") or None,
-            config={  # type: ignore[typeddict-item]  # names that are not given are left to the environment
-                "virtual_hosted_style_request": not settings.storage_path_style,
-                **{name: value for name, value in named.items() if value},
-            },
-            client_options={
-                "allow_http": settings.storage_endpoint.startswith("http://"),
-                "connect_timeout": timedelta(seconds=5),
-                "timeout": timedelta(seconds=_REQUEST_SECONDS),
-            },
-            retry_config={"retry_timeout": timedelta(seconds=patience), "max_retries": 100},
-        )
+            folder = LocalStore(unquote(url.path), automatic_cleanup=True, mkdir=True)
+            return cls(folder, folder, moved)
+        quick, bulk = (_s3(settings, patience, seconds) for seconds in (_REQUEST_SECONDS, _PART_SECONDS))
+        given = (settings.storage_access_key_id, settings.storage_secret_access_key)
         environment = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-        return cls(store, moved, [key, secret, *(os.environ.get(name, "") for name in environment)])
+        secrets = [secret.get_secret_value() for secret in given if secret]
+        return cls(quick, bulk, moved, [*secrets, *(os.environ.get(name, "") for name in environment)])
 
     def put(self, key: str, content: bytes) -> None:
         """Write an object at once."""
@@ -97,7 +84,7 @@ class Bucket:
         part = max(_PART, size // _PARTS + 1)
         with self._told("put", key), path.open("rb") as file:
             content = self._parts(file, part) if size > part else file.read()
-            obstore.put(self._store, key, content, chunk_size=part, max_concurrency=_AT_ONCE)
+            obstore.put(self._bulk, key, content, chunk_size=part, max_concurrency=_AT_ONCE)
 
     def get(self, key: str) -> bytes | None:
         """A small object; None where there is none."""
@@ -164,7 +151,7 @@ class Bucket:
         with path.open("xb") as file:
             for start in range(0, size, _RANGE):
                 with self._told("get", key, missing=True):
-                    part = obstore.get_range(self._store, key, start=start, length=min(_RANGE, size - start))
+                    part = obstore.get_range(self._bulk, key, start=start, length=min(_RANGE, size - start))
                 file.write(part)
                 digest.update(part)
                 self._moved()
@@ -196,3 +183,27 @@ class Bucket:
         for secret in self._secrets:
             reason = reason.replace(secret, "…")
         _log.warning("storage_failed", doing=doing, key=key, kind=type(error).__name__, reason=reason)
+
+
+def _s3(settings: StoreSettings, patience: float, seconds: float) -> S3Store:
+    """What is not set is left to AWS's own variables, and to the roles of the machine."""
+    url = urlsplit(settings.storage_url)
+    config: "S3Config" = {"virtual_hosted_style_request": not settings.storage_path_style}
+    if settings.storage_endpoint:
+        config["endpoint"] = settings.storage_endpoint
+    if settings.storage_region:
+        config["region"] = settings.storage_region
+    if settings.storage_access_key_id and settings.storage_secret_access_key:
+        config["access_key_id"] = settings.storage_access_key_id.get_secret_value()
+        config["secret_access_key"] = settings.storage_secret_access_key.get_secret_value()
+    return S3Store(
+        url.netloc,
+        prefix=unquote(url.path).strip("/") or None,
+        config=config,
+        client_options={
+            "allow_http": settings.storage_endpoint.startswith("http://"),
+            "connect_timeout": timedelta(seconds=5),
+            "timeout": timedelta(seconds=seconds),
+        },
+        retry_config={"retry_timeout": timedelta(seconds=patience), "max_retries": 100},
+    )

@@ -7,7 +7,7 @@ from models_store.settings import StoreSettings
 from models_store.storage.local import LOCAL
 from models_store.storage.protocol import Storage
 
-PATIENCE_SECONDS: Final = 10.0
+PATIENCE_SECONDS: Final = 5.0
 """So long a request is tried again by who answers others meanwhile."""
 
 

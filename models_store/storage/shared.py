@@ -80,6 +80,9 @@ class SharedStorage:
         killed between leaves the manifest in ``trash/``, where :mod:`models_store.storage.leftovers` decides by the
         rows. Copies that are in use on this machine are left to :func:`models_store.tidy.tidy`.
         """
+        self.bucket.get(
+            f"{trash.TRASH}/none"
+        )  # one that does not answer is better met before a transaction than within
         hidden: list[str] = []
         taken: list[Path] = []
         with artifacts.removal() as take_here:

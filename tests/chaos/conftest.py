@@ -10,9 +10,10 @@ import pytest
 
 from tests import postgresql
 from tests.chaos.proxy import Proxy
+from tests.e2e.cluster import cluster, s3_server
 from tests.e2e.conftest import make_service
 
-__all__ = ["broker_program", "installation_database", "make_proxy", "make_service"]
+__all__ = ["broker_program", "cluster", "installation_database", "make_proxy", "make_service", "s3_server"]
 
 
 def missing(program: str) -> None:
