@@ -18,7 +18,7 @@ from worker.settings import WorkerSettings
 
 RENEW_SECONDS: Final = 5.0
 LOOK_SECONDS: Final = 0.5
-STORAGE_SECONDS: Final = 60.0
+STORAGE_SECONDS: Final = 30.0
 """So long a request to the artifact store is tried again: the job has nothing better to do."""
 LOST_EXIT: Final = 75
 _log = structlog.get_logger()

@@ -67,7 +67,8 @@ class Bucket:
         if url.scheme == "file":
             folder = LocalStore(unquote(url.path), automatic_cleanup=True, mkdir=True)
             return cls(folder, folder, moved)
-        quick, bulk = (_s3(settings, patience, seconds) for seconds in (_REQUEST_SECONDS, _PART_SECONDS))
+        quick = _s3(settings, patience, _REQUEST_SECONDS)
+        bulk = _s3(settings, max(patience, _PART_SECONDS), _PART_SECONDS)
         given = (settings.storage_access_key_id, settings.storage_secret_access_key)
         environment = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
         secrets = [secret.get_secret_value() for secret in given if secret]
@@ -121,6 +122,14 @@ class Bucket:
             for key in given:
                 with contextlib.suppress(FileNotFoundError), self._told("delete", key, missing=True):
                     obstore.delete(self._store, key)
+
+    def answers(self) -> None:
+        """Return soon if requests are answered.
+
+        Raises:
+            StorageUnavailableError: they are not.
+        """
+        self.get("none")
 
     def move(self, key: str, to: str) -> bool:
         """Give an object another key; tells whether it was there."""
@@ -188,7 +197,7 @@ class Bucket:
 def _s3(settings: StoreSettings, patience: float, seconds: float) -> S3Store:
     """What is not set is left to AWS's own variables, and to the roles of the machine."""
     url = urlsplit(settings.storage_url)
-    config: "S3Config" = {"virtual_hosted_style_request": not settings.storage_path_style}
+    config: S3Config = {"virtual_hosted_style_request": not settings.storage_path_style}
     if settings.storage_endpoint:
         config["endpoint"] = settings.storage_endpoint
     if settings.storage_region:

@@ -80,9 +80,7 @@ class SharedStorage:
         killed between leaves the manifest in ``trash/``, where :mod:`models_store.storage.leftovers` decides by the
         rows. Copies that are in use on this machine are left to :func:`models_store.tidy.tidy`.
         """
-        self.bucket.get(
-            f"{trash.TRASH}/none"
-        )  # one that does not answer is better met before a transaction than within
+        self.bucket.answers()  # if it does not, that is better met before a transaction than within
         hidden: list[str] = []
         taken: list[Path] = []
         with artifacts.removal() as take_here:
@@ -112,6 +110,7 @@ class SharedStorage:
 
     def push_file(self, path: Path) -> None:
         """See ``Storage``."""
+        self.bucket.answers()  # large ones have more patience
         self.bucket.put_file(self._key(path), path)
 
     def fetch_file(self, path: Path, into: Path, sha256: str) -> Path:

@@ -128,6 +128,7 @@ class Checkpoints(Checkpoint):
         self._kept: list[Json] = [resumed] if resumed else []
         self._restored: dict[str, Any] | None = None
         self._saved_at = time.monotonic()
+        self._unsent: list[Path] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Restore what the set-up itself changes, as late as possible: random generators, place in the data."""
@@ -194,8 +195,8 @@ class Checkpoints(Checkpoint):
     def _save(self, trainer: pl.Trainer, *, finished: bool) -> None:
         path = self._attempt.directory / f"step-{trainer.global_step:09d}.ckpt"
         trainer.save_checkpoint(path)
+        self._unsent.append(path)
         self._save_best()
-        elsewhere.push(self._attempt, path)
         entry: Json = {
             "path": str(path),
             "sha256": sha256_file(path),
@@ -211,14 +212,19 @@ class Checkpoints(Checkpoint):
         self._kept = kept[:KEPT]
         self._saved_at = time.monotonic()
         self._drop(kept[KEPT:])
+        self._send()
 
     def _save_best(self) -> None:
         if self.best is None or self._best_weights is None or "path" in self.best:
             return
         path = self._attempt.directory / f"best-{self.best['epoch']:06d}.safetensors"
         write_atomic(path, save(self._best_weights))
-        elsewhere.push(self._attempt, path)
+        self._unsent.append(path)
         self.best = {**self.best, "path": str(path), "sha256": sha256_file(path)}
+
+    def _send(self) -> None:
+        """What a store that machines share lacks: after the pointer, which must not wait for a store that is slow."""
+        self._unsent = [path for path in self._unsent if path.is_file() and not elsewhere.push(self._attempt, path)]
 
     def _drop(self, old: list[Json]) -> None:
         """Files that no kept checkpoint names any more."""

@@ -9,13 +9,15 @@ from models_store.errors import StorageUnavailableError, UnavailableError
 from worker.attempt import Attempt
 
 
-def push(attempt: Attempt, path: Path) -> None:
-    """Send a file. A store that does not answer ends no training: the file is on this machine all the same."""
+def push(attempt: Attempt, path: Path) -> bool:
+    """Send a file; tells whether it went. A store that does not answer ends no training: the file is here as well."""
     try:
         attempt.storage.push_file(path)
     except StorageUnavailableError as error:
         message = f"a checkpoint is on this machine alone: {error.message}"
         attempt.persist(lambda: leases.log(attempt.database, attempt.claim, message))
+        return False
+    return True
 
 
 def drop(attempt: Attempt, path: Path) -> None:
