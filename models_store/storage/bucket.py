@@ -131,15 +131,12 @@ class Bucket:
         """
         self.get("none")
 
-    def move(self, key: str, to: str) -> bool:
-        """Give an object another key; tells whether it was there."""
-        try:
+    def move(self, key: str, to: str) -> None:
+        """Give an object another key, if it is there."""
+        with contextlib.suppress(FileNotFoundError):
             with self._told("copy", key, missing=True):
                 obstore.copy(self._store, key, to)
-        except FileNotFoundError:
-            return False
-        self.delete([key])
-        return True
+            self.delete([key])
 
     def list(self, prefix: str) -> Iterator[Listed]:
         """All objects below ``prefix/``; of the whole store, where it is empty."""

@@ -18,8 +18,8 @@ CUT_OFF_SECONDS: Final = 600.0
 STALE_SECONDS: Final = 86_400.0
 """What was stored this long ago is named by a row, if it ever will be; so long may one folder take to be stored."""
 TOKEN: Final = re.compile(r"\d+-[0-9a-f]{16}")
-_PASSING: Final = ("uploads", "scratch")
-"""Files without a manifest."""
+PASSING: Final = ("uploads/", "scratch/")
+"""Files without a manifest, which are in the store for as long as they are needed."""
 
 Needed = Callable[[str], bool]
 """Whether a row needs what has this key: ``KIND/NAME``."""
@@ -89,7 +89,7 @@ def _passing(listed: Iterable[Listed], now: float) -> set[str]:
     """Uploads, and files of attempts, of which nothing was written lately."""
     latest: dict[str, float] = {}
     for one in listed:
-        if one.key.partition("/")[0] in _PASSING:
+        if one.key.startswith(PASSING):
             latest[_name(one.key)] = max(one.written_at, latest.get(_name(one.key), 0.0))
     return {name for name, at in latest.items() if _older(at, CUT_OFF_SECONDS, now)}
 

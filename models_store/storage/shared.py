@@ -20,6 +20,7 @@ from models_store.errors import StorageUnavailableError, UnavailableError
 from models_store.storage import leftovers, manifest, trash
 from models_store.storage.bucket import Bucket
 from models_store.storage.cache import KINDS, MARK, Cache
+from models_store.storage.leftovers import PASSING
 from models_store.storage.manifest import File, Manifest
 from models_store.storage.protocol import Take
 
@@ -69,8 +70,9 @@ class SharedStorage:
             self._upload(key, folder)
             if known is not None:
                 self.bucket.delete(known.keys(key))
-        self._cache.mark(folder)
-        self._cache.make_room(0)
+        if not (folder / MARK).exists():
+            self._cache.mark(folder)
+            self._cache.make_room(0)
 
     @contextmanager
     def removal(self) -> Iterator[Take]:
@@ -86,8 +88,8 @@ class SharedStorage:
         with artifacts.removal() as take_here:
 
             def take(path: Path) -> None:
-                if self._kind(path) in KINDS:
-                    hidden.extend(trash.hide(self.bucket, self._key(path)))
+                if self._is_shared(path):
+                    trash.hide(self.bucket, self._key(path), hidden)
                 else:
                     take_here(path)
                 taken.append(path)
@@ -100,7 +102,7 @@ class SharedStorage:
                         trash.restore(self.bucket, one)
                 raise
         for path in taken:
-            if self._kind(path) in KINDS:
+            if self._is_shared(path):
                 self._cache.drop(path)
         with contextlib.suppress(UnavailableError):  # logged; what is left goes with the next tidying
             for one in hidden:
@@ -125,8 +127,8 @@ class SharedStorage:
 
     def drop_files(self, path: Path) -> None:
         """See ``Storage``."""
-        if self._kind(path) in {"uploads", "scratch"}:
-            key = self._key(path)
+        key = self._key(path)
+        if key.startswith(PASSING):
             self.bucket.delete([one.key for one in self.bucket.list(key)] or [key])
 
     def copies(self) -> list[Path]:
@@ -198,10 +200,12 @@ class SharedStorage:
         return path.relative_to(self._data_dir).as_posix().removeprefix("store/")
 
     def _path(self, key: str) -> Path:
-        return self._data_dir / key if key.startswith(("uploads/", "scratch/")) else self._data_dir / "store" / key
+        return self._data_dir / key if key.startswith(PASSING) else self._data_dir / "store" / key
 
-    def _kind(self, path: Path) -> str:
-        return self._key(path).partition("/")[0]
+    def _is_shared(self, path: Path) -> bool:
+        """Whether it is ``store/KIND/NAME`` of a kind that other machines see."""
+        kind, _, name = self._key(path).partition("/")
+        return kind in KINDS and "/" not in name
 
 
 def _inner(key: str) -> bool:

@@ -10,15 +10,12 @@ from models_store.storage.manifest import Manifest
 TRASH: Final = "trash"
 
 
-def hide(bucket: Bucket, folder: str) -> list[str]:
-    """Move the manifests of a folder, and of folders in it, to the trash; gives their keys there."""
-    hidden = []
+def hide(bucket: Bucket, folder: str, hidden: list[str]) -> None:
+    """Move the manifests of a folder, and of folders in it, to the trash; ``hidden`` gets their keys there first."""
     for one in bucket.list(folder):
         if one.key.endswith(f"/{manifest.NAME}"):
-            to = f"{TRASH}/{secrets.token_hex(8)}/{one.key}"
-            if bucket.move(one.key, to):
-                hidden.append(to)
-    return hidden
+            hidden.append(f"{TRASH}/{secrets.token_hex(8)}/{one.key}")
+            bucket.move(one.key, hidden[-1])
 
 
 def purge(bucket: Bucket, hidden: str) -> None:

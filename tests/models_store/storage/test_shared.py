@@ -162,7 +162,7 @@ def test_a_deletion_that_was_cut_off_is_undone_where_a_row_still_needs_the_folde
     one = shared.machine("one")
     one.storage.push(one.folder("datasets/abc", content=b"x"))
     before = shared.objects()
-    trash.hide(bucket_of(one).bucket, "datasets/abc")
+    trash.hide(bucket_of(one).bucket, "datasets/abc", [])
     assert shared.objects() != before
     one.storage.settle(lambda _: True)
     assert shared.objects() != before, "it may still be under way"
@@ -176,7 +176,7 @@ def test_a_deletion_that_was_cut_off_is_ended_where_no_row_needs_the_folder(
 ) -> None:
     one = shared.machine("one")
     one.storage.push(one.folder("datasets/abc", content=b"x"))
-    trash.hide(bucket_of(one).bucket, "datasets/abc")
+    trash.hide(bucket_of(one).bucket, "datasets/abc", [])
     everything_is_old(monkeypatch)
     one.storage.settle(lambda _: False)
     assert shared.objects() == []
