@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models_store import copies, datasets, registry
+from models_store import adopting, copies, datasets, registry
 from models_store.database.engine import Database
 from models_store.reporting import stored
 from models_store.settings import StoreSettings
@@ -143,3 +143,23 @@ def test_with_a_local_store_nothing_is_a_copy(database: Database, tmp_path: Path
     folder.mkdir(parents=True)
     copies.tidy(database, settings.store_dir, opened(settings))
     assert folder.is_dir()
+
+
+def test_a_data_folder_that_was_alone_is_given_to_the_store_and_twice_changes_nothing(
+    machine: Callable[[str], Machine], database: Database, tmp_path: Path
+) -> None:
+    one = machine("one")
+    dataset = ready_dataset(database, fingerprint="sha256:aa")
+    published(database, dataset)
+    new_dataset(database)
+    for name in ("datasets/aa", "models/mdl_1", "trunks/0", "trunks/0/openvino", "weights/0a", "models/mdl_of_nobody"):
+        (one.store_dir / name).mkdir(parents=True)
+        (one.store_dir / name / "content").write_bytes(b"x")
+    one.settings.uploads_dir.mkdir()
+    (one.settings.uploads_dir / "u.csv").write_bytes(b"x")
+    assert adopting.adopt(database, one.settings, one.storage) == 6
+    assert in_the_store(tmp_path) == {"datasets/aa", "models/mdl_1", "trunks/0", "weights/0a", "uploads/u.csv"}
+    before = set((tmp_path / "bucket").rglob("*"))
+    assert adopting.adopt(database, one.settings, one.storage) == 6
+    assert set((tmp_path / "bucket").rglob("*")) == before
+    assert (machine("other").read("trunks/0/openvino") / "content").read_bytes() == b"x"
