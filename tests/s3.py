@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import obstore
+from obstore.store import S3Store
 
 from models_store.settings import StoreSettings
 from tests.e2e.service import free_port, until
@@ -55,11 +57,15 @@ class Server:
 
     def replace(self, key: str, content: bytes) -> None:
         """Write other bytes, as no part of the service would."""
-        httpx.put(f"{self.url}/{BUCKET}/{key}", content=content).raise_for_status()
-
-    def delete(self, key: str) -> None:
-        """Lose an object."""
-        httpx.delete(f"{self.url}/{BUCKET}/{key}").raise_for_status()
+        store = S3Store(
+            BUCKET,
+            endpoint=self.url,
+            region="eu-central-1",
+            access_key_id="key-of-the-tests",
+            secret_access_key=SECRET,
+            client_options={"allow_http": True},
+        )
+        obstore.put(store, key, content)
 
 
 @contextlib.contextmanager

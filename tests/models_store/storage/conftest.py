@@ -62,7 +62,10 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Shared:
     def keys() -> list[str]:
         return sorted(key.removeprefix(f"{prefix}/") for key in server.keys(prefix))
 
-    return Shared(machine, keys, lambda key, content: server.replace(f"{prefix}/{key}", content))
+    def replace(key: str, content: bytes) -> None:
+        server.replace(f"{prefix}/{key}", content)
+
+    return Shared(machine, keys, replace)
 
 
 @pytest.fixture(params=["local", "folder", "s3"])
@@ -87,11 +90,10 @@ def _folder(tmp_path: Path) -> Shared:
     def keys() -> list[str]:
         return sorted(path.relative_to(bucket).as_posix() for path in bucket.rglob("*") if path.is_file())
 
-    return Shared(machine, keys, lambda key, content: void((bucket / key).write_bytes(content)))
+    def replace(key: str, content: bytes) -> None:
+        (bucket / key).write_bytes(content)
 
-
-def void(_anything: object) -> None:
-    """For functions that are called for what they do."""
+    return Shared(machine, keys, replace)
 
 
 def _machine(settings: StoreSettings) -> Machine:

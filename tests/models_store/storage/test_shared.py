@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from models_store.settings import StoreSettings
 from models_store.storage import leftovers, opened, trash
 from models_store.storage.shared import SharedStorage
 from tests import s3
-from tests.e2e.service import free_port
+from tests.e2e.service import ROOT, free_port
 from tests.models_store.storage.conftest import Machine, Shared
 from tests.models_store.storage.test_contract import read
 
@@ -85,6 +87,37 @@ def test_a_large_object_goes_in_parts_and_comes_whole(s3_server: s3.Server, tmp_
     copy = storage.fetch_file(path, path, hashlib.sha256(content).hexdigest())
     assert copy.read_bytes() == content
     assert len(moves) == 3 + 5
+
+
+_MEMORY = """
+import resource, sys
+from pathlib import Path
+from models_store.settings import StoreSettings
+from models_store.storage import opened
+path, sha256 = Path(sys.argv[1]), sys.argv[2]
+storage = opened(StoreSettings())
+storage.there(path.parent / "store" / "datasets" / "0")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+storage.push_file(path)
+storage.fetch_file(path, path.with_name("copy"), sha256)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.slow
+def test_a_large_object_passes_through_little_memory(s3_server: s3.Server, tmp_path: Path) -> None:
+    path = tmp_path / "uploads" / "up_1"
+    path.parent.mkdir()
+    digest = hashlib.sha256()
+    with path.open("wb") as file:
+        for _ in range(64):
+            chunk = os.urandom(10_000_000)
+            digest.update(chunk)
+            file.write(chunk)
+    env = {**os.environ, **s3_server.env("memory"), "FINETUNED_DATA_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", _MEMORY, str(path), digest.hexdigest()]
+    taken = subprocess.run(command, env=env, capture_output=True, check=True, text=True, timeout=250).stdout
+    assert int(taken) < 250, "megabytes, of 640"
 
 
 def test_bytes_that_are_not_those_that_were_stored_never_reach_the_store_folder(shared: Shared) -> None:

@@ -1,5 +1,6 @@
 """Trainings on machines that share a store and no folder."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -43,6 +44,11 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     database.close()
 
 
+def lost(attempt: Attempt) -> None:
+    """Its machine, with all that lay there."""
+    shutil.rmtree(attempt.settings.data_dir)
+
+
 def history(attempt: Attempt) -> str:
     with attempt.database.read() as session:
         return str([event.data for event in jobs.events(session, attempt.claim.job_id)[0]])
@@ -54,9 +60,10 @@ def test_another_machine_goes_on_from_the_checkpoint_and_ends_with_the_same_weig
     leases.save_checkpoint(one.database, one.claim, {"kept": []})
     with pytest.raises(Cut):
         train(one, cut_after=8)
+    lost(one)
     found = newest_intact(other)
     assert found is not None
-    assert found["step"] == 8
+    assert found["step"] == 7, "the one of the eighth step was not written any more"
     assert Path(found["path"]).is_relative_to(other.settings.data_dir.resolve())
     resumed = train(other)
     assert all(torch.equal(resumed[name], expected[name]) for name in expected)
@@ -77,6 +84,7 @@ def test_a_checkpoint_that_is_damaged_in_the_store_is_passed_over_for_the_one_be
     newest, before = (one.row().checkpoint or {})["kept"]
     (sent,) = (tmp_path / "bucket").rglob(Path(newest["path"]).name)
     sent.write_bytes(sent.read_bytes()[:-1] + b"?")
+    lost(one)
     found = newest_intact(other)
     assert found is not None
     assert found["sha256"] == before["sha256"]
