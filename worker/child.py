@@ -58,8 +58,8 @@ def run_to_end(attempt: Attempt, run: Callable[[Attempt], None]) -> int:
     except (LeaseLostError, DatabaseUnavailableError):
         return LOST_EXIT  # nothing more can be stored; the supervisor or the reaper settles the row
     except StorageUnavailableError as error:
-        reason = error.code
-        _store(lambda: leases.release(attempt.database, attempt.claim, reason))
+        code = error.code
+        _store(lambda: leases.release(attempt.database, attempt.claim, code))
     except CancelledByOwnerError:
         _store(lambda: leases.cancelled(attempt.database, attempt.claim))
     except StoppedPolitelyError:
