@@ -45,6 +45,7 @@ from app.weights.endpoints import router as weights_router
 from models_store import keys
 from models_store.database.engine import Database
 from models_store.spans import Tracer
+from models_store.storage import opened
 
 _API_VERSION: Final = "1"
 ROUTERS: Final[tuple[APIRouter, ...]] = (
@@ -100,8 +101,9 @@ def create_app(settings: AppSettings) -> FastAPI:
 def _services(settings: AppSettings) -> Services:
     database = Database(settings.resolved_database_url)
     telemetry = Telemetry()
+    storage = opened(settings)
     pool = ModelPool(
-        Loader(settings.store_dir, settings.serving_precision).load,
+        Loader(settings.store_dir, settings.serving_precision, storage).load,
         max_bytes=settings.max_loaded_bytes,
         max_waiting=settings.max_waiting_predictions,
     )
@@ -116,6 +118,7 @@ def _services(settings: AppSettings) -> Services:
         predicting=Predicting(settings.prediction_timeout_seconds, telemetry.observe_batch),
         telemetry=telemetry,
         tracer=Tracer("api"),
+        storage=storage,
         stopping=threading.Event(),
     )
 

@@ -13,11 +13,12 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from models_store import audit, idempotency, ids, registry, spans
-from models_store.artifacts import removal
 from models_store.database.engine import Database, now, seconds_ago
 from models_store.database.tables import EASY, NEEDY, QUEUED, RUNG_LAST, SHOWN, EpochRow, EventRow, JobRow, Json
 from models_store.errors import ConflictError, NotFoundError
 from models_store.paging import newest
+from models_store.storage.local import LOCAL
+from models_store.storage.protocol import Storage
 
 TERMINAL: Final = frozenset({"succeeded", "failed", "cancelled"})
 FINE_TUNE: Final = "fine_tune"
@@ -142,14 +143,20 @@ def cancel(database: Database, job_id: str, *, owner: str | None, by: audit.Acto
 
 
 def delete(
-    database: Database, store_dir: Path, job_id: str, *, owner: str | None, by: audit.Actor = audit.SERVICE
+    database: Database,
+    store_dir: Path,
+    job_id: str,
+    *,
+    owner: str | None,
+    by: audit.Actor = audit.SERVICE,
+    storage: Storage = LOCAL,
 ) -> None:
     """Delete an ended job with its events, metrics, TensorBoard files and what is left in scratch; its model stays.
 
     Raises:
         ConflictError: ``job_active``, it is queued or running.
     """
-    with removal() as take, database.write() as session:
+    with storage.removal() as take, database.write() as session:
         row = get(session, job_id, owner=owner)
         session.expunge(row)
         gone = sql_delete(JobRow).where(JobRow.id == job_id, JobRow.state.in_(TERMINAL))

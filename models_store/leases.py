@@ -212,8 +212,8 @@ def cancelled(database: Database, held: Claim) -> None:
         _end(session, _mine(held), held.job_id, "cancelled", None)
 
 
-def release(database: Database, held: Claim) -> None:
-    """Give the job back unfinished, without spending an attempt: the worker is being stopped politely.
+def release(database: Database, held: Claim, reason: str = "worker stopped") -> None:
+    """Give the job back unfinished, without spending an attempt: it is not the job's fault that it cannot go on.
 
     A job whose owner wants it cancelled ends instead.
     """
@@ -222,7 +222,7 @@ def release(database: Database, held: Claim) -> None:
             _end(session, _mine(held), held.job_id, "cancelled", None)
             return
         _fenced(session, held, **_requeued(), attempt=JobRow.attempt - 1, barren=_less_barren())
-        jobs.record(session, held.job_id, "status", {"status": "queued", "reason": "worker stopped"})
+        jobs.record(session, held.job_id, "status", {"status": "queued", "reason": reason})
 
 
 def abandon(database: Database, held: Claim, error: Json) -> None:

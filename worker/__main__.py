@@ -10,7 +10,7 @@ from types import FrameType
 
 import structlog
 
-from models_store import counters, logs, processors, retention, workers
+from models_store import copies, counters, logs, processors, retention, storage, workers
 from models_store.database.engine import Database
 from models_store.errors import UnavailableError
 from models_store.labels import Labels, offered, shown
@@ -74,6 +74,7 @@ class _Launcher:
         self._device = gpus.names()
         self._labels = offering(self._device, settings.worker_labels)
         self._settings = settings
+        self._storage = storage.opened(settings)
         self._tidy_at = 0.0
         self._lanes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -117,8 +118,9 @@ class _Launcher:
             sweep(self._database, self._bell.ring)
             if time.monotonic() > self._tidy_at:
                 self._tidy_at = time.monotonic() + TIDY_SECONDS
-                retention.apply(self._database, self._settings)
-                tidy(self._database, self._settings)
+                retention.apply(self._database, self._settings, self._storage)
+                tidy(self._database, self._settings, self._storage)
+                copies.tidy(self._database, self._settings.store_dir, self._storage)
                 counters.settle(self._database)
                 self._database.scrub()
         except UnavailableError as error:

@@ -13,7 +13,7 @@ from typing import Final
 from models_store import leases, spans
 from models_store.database.engine import Database
 from models_store.database.tables import JobRow, Json
-from models_store.errors import DatabaseUnavailableError, FinetunedError, LeaseLostError
+from models_store.errors import DatabaseUnavailableError, FinetunedError, LeaseLostError, StorageUnavailableError
 from models_store.jobs import IMPORT
 from models_store.leases import Claim
 from worker.attempt import LOST_EXIT, Attempt, CancelledByOwnerError, StoppedPolitelyError
@@ -68,6 +68,9 @@ def run_to_end(attempt: Attempt, run: Callable[[Attempt], None]) -> int:
         run(attempt)
     except (LeaseLostError, DatabaseUnavailableError):
         return LOST_EXIT  # nothing more can be stored; the supervisor or the reaper settles the row
+    except StorageUnavailableError as error:
+        code = error.code
+        _store(lambda: leases.release(attempt.database, attempt.claim, code))
     except CancelledByOwnerError:
         _store(lambda: leases.cancelled(attempt.database, attempt.claim))
     except StoppedPolitelyError:

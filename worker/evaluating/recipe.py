@@ -17,6 +17,7 @@ from models_store.errors import FinetunedError, InvalidError
 from models_store.itemset import SPLITS, ItemSet
 from models_store.predictor import Judged, Predictor
 from models_store.reporting.report import Scored, figures
+from models_store.storage import needs
 from worker.attempt import Attempt
 
 BATCH: Final = 32
@@ -44,6 +45,8 @@ def run(attempt: Attempt) -> None:
     check_task(model, dataset)
     check_labels(model, dataset)
     store_dir = attempt.settings.store_dir
+    needs.hold_model(attempt.storage, store_dir, model.id)
+    attempt.storage.hold(datasets.directory(store_dir, dataset.fingerprint or ""))
     stored = bundle.read(registry.directory(store_dir, model.id))
     predictor = Predictor(stored, open_for(store_dir, stored.card))
     with ItemSet(datasets.directory(store_dir, dataset.fingerprint or "")) as itemset:

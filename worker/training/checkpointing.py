@@ -24,6 +24,7 @@ from models_store import leases
 from models_store.artifacts import sha256_file, write_atomic
 from models_store.database.tables import Json
 from worker.attempt import Attempt, StoppedPolitelyError
+from worker.training import elsewhere
 from worker.training.data import Batches
 from worker.training.devices import group
 
@@ -86,7 +87,7 @@ def _as_disk_error() -> Iterator[None]:
 def newest_intact(attempt: Attempt) -> Json | None:
     """The newest checkpoint of the job whose file hashes right; tells in the job's history when one does not."""
     kept = (attempt.row().checkpoint or {}).get("kept", [])
-    for entry in kept:
+    for entry in (_brought(attempt, one) for one in kept):
         if not entry["finished"] and entry.get("format") != FORMAT:
             wrong = "is of another version of this service"
         elif not (_intact(entry) and (entry["best"] is None or _intact(entry["best"]))):
@@ -96,6 +97,12 @@ def newest_intact(attempt: Attempt) -> Json | None:
             return dict(entry)
         leases.log(attempt.database, attempt.claim, f"checkpoint of epoch {entry['epoch']} {wrong}; falling back")
     return None
+
+
+def _brought(attempt: Attempt, entry: Json) -> Json:
+    """A checkpoint and the best weights that belong to it, as they lie on this machine."""
+    best = entry["best"]
+    return {**elsewhere.brought(attempt, entry), "best": best and elsewhere.brought(attempt, best)}
 
 
 def _intact(entry: Json) -> bool:
@@ -122,6 +129,7 @@ class Checkpoints(Checkpoint):
         self._kept: list[Json] = [resumed] if resumed else []
         self._restored: dict[str, Any] | None = None
         self._saved_at = time.monotonic()
+        self._unsent: list[Path] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Restore what the set-up itself changes, as late as possible: random generators, place in the data."""
@@ -196,6 +204,7 @@ class Checkpoints(Checkpoint):
         self._saved_at = time.monotonic()
 
     def _keep(self, trainer: pl.Trainer, path: Path, *, finished: bool) -> None:
+        self._unsent.append(path)
         self._save_best()
         entry: Json = {
             "path": str(path),
@@ -211,19 +220,26 @@ class Checkpoints(Checkpoint):
         self._attempt.point_to({"kept": kept[:KEPT], "halvings": self._halvings})
         self._kept = kept[:KEPT]
         self._drop(kept[KEPT:])
+        self._send()
 
     def _save_best(self) -> None:
         if self.best is None or self._best_weights is None or "path" in self.best:
             return
         path = self._attempt.directory / f"best-{self.best['epoch']:06d}.safetensors"
         write_atomic(path, save(self._best_weights))
+        self._unsent.append(path)
         self.best = {**self.best, "path": str(path), "sha256": sha256_file(path)}
+
+    def _send(self) -> None:
+        """What a store that machines share lacks: after the pointer, which must not wait for a store that is slow."""
+        self._unsent = [path for path in self._unsent if path.is_file() and not elsewhere.push(self._attempt, path)]
 
     def _drop(self, old: list[Json]) -> None:
         """Files that no kept checkpoint names any more."""
         needed = {path for entry in self._kept for path in _files(entry)}
         for path in {path for entry in old for path in _files(entry)} - needed:
             Path(path).unlink(missing_ok=True)
+            elsewhere.drop(self._attempt, Path(path))
 
 
 def _nothing() -> None:
