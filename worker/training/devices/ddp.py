@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import torch
-from pytorch_lightning.plugins.environments import LightningEnvironment
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 
 from worker.training.devices import group
@@ -38,4 +38,4 @@ class ChildrenStrategy(DDPStrategy):
             parameter.requires_grad_()
         super().configure_ddp()
         for parameter in frozen:
-            parameter.requires_grad_(requires_grad=False)
+            parameter.requires_grad_(False)

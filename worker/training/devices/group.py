@@ -26,7 +26,8 @@ def join(store: Path, number: int, world: int, device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.set_device(number)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, store=dist.FileStore(str(store), world), rank=number, world_size=world)
+    meeting = dist.FileStore(str(store), world)  # type: ignore[attr-defined]
+    dist.init_process_group(backend, store=meeting, rank=number, world_size=world)
 
 
 def place() -> tuple[int, int]:

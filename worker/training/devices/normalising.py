@@ -82,7 +82,7 @@ class _Normalised(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, inputs: Tensor, weight: Tensor | None, bias: Tensor | None, counts: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """One word of 2 × channels + 1 numbers between the processes."""
@@ -100,7 +100,7 @@ class _Normalised(torch.autograd.Function):
         return output if bias is None else output + _spread(bias, inputs), mean, variance, count
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
         """One more; the gradients of weight and bias are of this part, as DDP expects them."""
         inputs, weight, counts, mean, scale, count = ctx.saved_tensors
         slope, others = slopes[0], _but_channels(inputs)

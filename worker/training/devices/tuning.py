@@ -34,7 +34,7 @@ class SharedFinetuner(Finetuner):
         share = F.cross_entropy(logits, labels, weights, reduction="sum", label_smoothing=smoothing)
         each = counts.float() if weights is None else weights[labels.clamp(min=0)] * counts
         weight, items = group.summed(torch.stack([each.sum(), counts.float().sum()]))
-        loss = share * group.place()[1] / weight
+        loss: Tensor = share * group.place()[1] / weight
         self.note(loss, items)
         return loss
 

@@ -14,7 +14,7 @@ from tests.worker.training.devices.jobs import epochs, job, trained
 from tests.worker.training.trainable import Trainable
 
 EVERYTHING = {"class_weights": "balanced", "label_smoothing": 0.1, "sampling": "balanced", "augmentation": "light"}
-BERT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+BERT: dict[str, Any] = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 
 def compared(

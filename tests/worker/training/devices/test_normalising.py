@@ -71,7 +71,7 @@ def by_parts(kind: type[nn.BatchNorm2d], parts: list[slice], patch: pytest.Monke
         inputs = (ITEMS[part] if counts else ITEMS[:1]).clone().requires_grad_()
         with WholeBatch(torch.tensor(float(counts))):
             output = made(inputs)
-        output.backward(SLOPES[part] if counts else torch.zeros_like(output))  # type: ignore[no-untyped-call]
+        output.backward(SLOPES[part] if counts else torch.zeros_like(output))
         return results(made, output, inputs)
 
     with ThreadPoolExecutor(len(parts)) as threads:
@@ -84,7 +84,7 @@ def test_parts_of_a_batch_are_normalised_and_learn_as_the_whole_does(
 ) -> None:
     made, inputs = layer(kind), ITEMS.clone().requires_grad_()
     output = made(inputs)
-    output.backward(SLOPES)  # type: ignore[no-untyped-call]
+    output.backward(SLOPES)
     expected = results(made, output, inputs)
     first, second, none = by_parts(kind, [slice(0, 4), slice(4, 7), slice(7, 7)], monkeypatch)
     found = [
