@@ -15,7 +15,8 @@ import obstore
 from obstore.store import S3Store
 
 from models_store.settings import StoreSettings
-from tests.e2e.service import free_port, until
+from tests.cluster import free_port
+from tests.e2e.service import until
 
 BUCKET = "artifacts"
 SECRET = "secret-of-the-tests"

@@ -14,7 +14,8 @@ from models_store.settings import StoreSettings
 from models_store.storage import leftovers, opened, trash
 from models_store.storage.shared import SharedStorage
 from tests import s3
-from tests.e2e.service import ROOT, free_port
+from tests.cluster import free_port
+from tests.e2e.service import ROOT
 from tests.models_store.storage.conftest import Machine, Shared
 from tests.models_store.storage.test_contract import read
 

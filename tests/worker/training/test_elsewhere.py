@@ -11,7 +11,7 @@ from models_store import jobs, leases
 from models_store.database.engine import Database
 from models_store.database.migrate import migrate
 from models_store.errors import StorageUnavailableError
-from tests.e2e.service import free_port
+from tests.cluster import free_port
 from tests.models_store.rows import claimed, queued_job
 from tests.worker.training.test_resume import Cut, train
 from worker import attempt as attempts

@@ -183,11 +183,11 @@ def test_equal_jobs_choose_the_same_precision_without_measuring_again(tmp_path: 
     assert backbone.seen == 0
 
 
-@pytest.mark.parametrize(("asked", "devices"), [({"strategy": "freeze"}, 1), ({"strategy": "full"}, 2)])
+@pytest.mark.parametrize(("strategy", "devices"), [("freeze", 1), ("full", 2)])
 def test_one_device_trains_a_head_on_cached_features_and_the_job_says_so(
-    tmp_path: Path, asked: dict[str, str], devices: int
+    tmp_path: Path, strategy: str, devices: int
 ) -> None:
-    job = trainable(tmp_path, **asked, training={"devices": 2, "accelerator": "cpu"})
+    job = trainable(tmp_path, strategy=strategy, training={"devices": 2, "accelerator": "cpu"})
     spec, decision = job.settle()
     assert spec.training.devices == devices
     assert ("one device trains the head" in decision["reason"]) == (devices == 1)
