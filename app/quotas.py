@@ -1,12 +1,16 @@
 """What one owner may have at once: active jobs, and bytes in the store."""
 
-from sqlalchemy import func, select
+from typing import Final
+
+from sqlalchemy import bindparam, func, select
 
 from app.deps import Services
 from models_store import usage
 from models_store.database.tables import ACTIVE, JobRow
 from models_store.errors import TooManyError
 from models_store.keys import Caller
+
+_ACTIVE_JOBS: Final = select(func.count()).where(JobRow.owner == bindparam("owner"), ACTIVE)
 
 
 def check_active_jobs(services: Services, caller: Caller) -> None:
@@ -17,9 +21,8 @@ def check_active_jobs(services: Services, caller: Caller) -> None:
     Raises:
         TooManyError: ``too_many_jobs``.
     """
-    active = select(func.count()).where(JobRow.owner == caller.owner, ACTIVE)
-    with services.database.read() as session:
-        count = session.scalar(active) or 0
+    with services.database.glance() as connection:
+        count = connection.scalar(_ACTIVE_JOBS, {"owner": caller.owner}) or 0
     if count >= services.settings.max_active_jobs:
         raise TooManyError(
             "too_many_jobs", f"You have {count} jobs and imports queued or running. Wait until some have ended."
@@ -34,7 +37,7 @@ def room(services: Services, caller: Caller) -> usage.Room:
     Raises:
         TooManyError: ``storage_quota``, there is none.
     """
-    with services.database.read() as session:
-        found = usage.room(session, caller.owner, services.settings.max_stored_bytes)
+    with services.database.glance() as connection:
+        found = usage.room(connection, caller.owner, services.settings.max_stored_bytes)
     found.check(1)
     return found

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from models_store.database.tables import ACTIVE, CheckpointRow, DatasetRow, JobRow, ModelRow
@@ -45,10 +45,18 @@ class Usage:
         return self.datasets.bytes + self.checkpoints.bytes + self.models.bytes
 
 
-def stored_bytes(session: Session, owner: str) -> int:
+def _stored_bytes() -> Select[Any]:
+    """Built once, as it is asked at every job that is posted."""
+    sums = (select(func.sum(table.bytes)).where(table.owner == bindparam("owner")) for table in _STORED.values())
+    return select(*(func.coalesce(one.scalar_subquery(), 0) for one in sums))
+
+
+_STORED_BYTES: Final = _stored_bytes()
+
+
+def stored_bytes(reading: Session | Connection, owner: str) -> int:
     """Bytes of all that this owner has stored; an upload counts from its acceptance on."""
-    sums = [select(func.sum(table.bytes)).where(table.owner == owner) for table in _STORED.values()]
-    return sum(int(session.scalar(query) or 0) for query in sums)
+    return sum(map(int, reading.execute(_STORED_BYTES, {"owner": owner}).one()))
 
 
 @dataclass(frozen=True)
@@ -72,9 +80,9 @@ class Room:
             raise TooManyError("storage_quota", message, retry_after=_RETRY_SECONDS)
 
 
-def room(session: Session, owner: str, most: int) -> Room:
+def room(reading: Session | Connection, owner: str, most: int) -> Room:
     """The room that this owner has; nothing is summed up where there is no quota."""
-    return Room(stored_bytes(session, owner), most) if most else Room()
+    return Room(stored_bytes(reading, owner), most) if most else Room()
 
 
 def of(session: Session, *, owner: str | None, limit: int, after: str | None = None) -> tuple[list[Usage], bool]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from models_store import adopting, copies, datasets, registry
 from models_store.database.engine import Database
 from models_store.reporting import stored
 from models_store.settings import StoreSettings
-from models_store.storage import Storage, leftovers, opened
+from models_store.storage import Storage, Take, leftovers, opened
 from tests.models_store.rows import new_dataset, queued_job, ready_dataset
 
 CANARY = "a-name-that-only-this-item-has"
@@ -163,3 +164,20 @@ def test_a_data_folder_that_was_alone_is_given_to_the_store_and_twice_changes_no
     assert adopting.adopt(database, one.settings, one.storage) == 6
     assert set((tmp_path / "bucket").rglob("*")) == before
     assert (machine("other").read("trunks/0/openvino") / "content").read_bytes() == b"x"
+
+
+def test_what_a_row_names_at_the_last_moment_stays(
+    machine: Callable[[str], Machine], database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    one = machine("one")
+    one.stored("models/mdl_1")
+    monkeypatch.setattr(leftovers, "STALE_SECONDS", -60.0)
+    remove = one.storage.removal
+
+    def after_a_job_has_ended() -> AbstractContextManager[Take]:
+        published(database, "ds_none")
+        return remove()
+
+    monkeypatch.setattr(one.storage, "removal", after_a_job_has_ended)
+    copies.tidy(database, one.store_dir, one.storage)
+    assert in_the_store(tmp_path) == {"models/mdl_1"}
