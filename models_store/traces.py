@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from models_store import idempotency, registry
 from models_store.database.tables import PART_OF_A_DATASET, SHOWN, DatasetRow, JobRow, ModelRow
+from models_store.errors import StorageUnavailableError
 from models_store.feature_cache import folders
 from models_store.reporting import stored
 from models_store.storage.local import LOCAL
@@ -39,8 +40,14 @@ def forget_reports(store_dir: Path, models: Sequence[str], storage: Storage = LO
     for model_id in models:
         folder = registry.directory(store_dir, model_id)
         with storage.using(folder):
-            if stored.forget_items(folder):
+            forgotten = stored.forget_items(folder)
+            if forgotten is None:
+                continue
+            try:
                 storage.push(folder, anew=True)
+            except StorageUnavailableError:
+                stored.write(folder, forgotten)  # else the next try would find nothing to take out, and send nothing
+                raise
 
 
 def forget_content(session: Session, store_dir: Path, fingerprint: str, take: Callable[[Path], None]) -> None:

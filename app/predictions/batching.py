@@ -229,17 +229,19 @@ class Batcher:
 
     def _work(self) -> None:
         """If this ends for a fault of its own, nobody must wait for it in vain."""
+        batch: list[tuple[Ticket, int]] = []
         try:
             while found := self._next():
                 group, batch = found
                 self._run(batch)
-                del batch, found  # what was asked for must not outlive its answer
+                batch = []
+                del found  # what was asked for must not outlive its answer
                 self._end(group)
         finally:
             with self._change:
                 self._stopping = True
                 self._change.notify_all()
-                for ticket in self._tickets():
+                for ticket in [*self._tickets(), *(ticket for ticket, _ in batch)]:
                     ticket.fail(stopping())
 
     def _run(self, batch: list[tuple[Ticket, int]]) -> None:
@@ -276,11 +278,10 @@ class Batcher:
             return None
 
     def _end(self, group: _Group) -> None:
-        """A batch is over: others may have waited for its engine."""
+        """A batch is over; the lane looks at once for what has waited for its engine."""
         with self._change:
             self._idle += 1
             group.running -= 1
-            self._change.notify_all()
 
     def _chosen(self) -> tuple[_Group, list[tuple[Ticket, int]]] | None:
         """A batch that begins with an item of who was not served for longest, from the group whose turn it is then."""

@@ -130,6 +130,7 @@ class Checkpoints(Checkpoint):
         self._restored: dict[str, Any] | None = None
         self._saved_at = time.monotonic()
         self._unsent: list[Path] = []
+        self._sent_before: list[Path] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Restore what the set-up itself changes, as late as possible: random generators, place in the data."""
@@ -194,6 +195,7 @@ class Checkpoints(Checkpoint):
         if due or finished or stop:
             self._save(trainer, finished=finished)
         if stop:
+            group.first_says(stop)  # the first still keeps what was saved; nobody must end before it has
             raise StoppedPolitelyError
 
     def _save(self, trainer: pl.Trainer, *, finished: bool) -> None:
@@ -232,14 +234,20 @@ class Checkpoints(Checkpoint):
 
     def _send(self) -> None:
         """What a store that machines share lacks: after the pointer, which must not wait for a store that is slow."""
-        self._unsent = [path for path in self._unsent if path.is_file() and not elsewhere.push(self._attempt, path)]
+        while self._unsent:
+            path = self._unsent[0]
+            if path.is_file() and not elsewhere.push(self._attempt, path):
+                return  # each of the others would wait as long, and the training with them
+            self._unsent.pop(0)
+        while self._sent_before:
+            elsewhere.drop(self._attempt, self._sent_before.pop())
 
     def _drop(self, old: list[Json]) -> None:
         """Files that no kept checkpoint names any more."""
         needed = {path for entry in self._kept for path in _files(entry)}
         for path in {path for entry in old for path in _files(entry)} - needed:
             Path(path).unlink(missing_ok=True)
-            elsewhere.drop(self._attempt, Path(path))
+            self._sent_before.append(Path(path))
 
 
 def _nothing() -> None:

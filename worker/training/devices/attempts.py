@@ -22,9 +22,9 @@ class First(Attempt):
         super().__init__(database, settings, claim, directory)
         self._line, self._said_at = line, 0.0
 
-    def beat(self) -> None:
-        """Say that the work moves."""
-        super().beat()
+    def _move(self) -> None:
+        """Every beat, and every part that the store has got."""
+        super()._move()
         if time.monotonic() - self._said_at > BEAT_SECONDS:
             self._line.say(BEAT)
             self._said_at = time.monotonic()

@@ -19,7 +19,7 @@ from typing import Final, NoReturn, Self
 import torch
 
 from models_store.database.tables import Json
-from models_store.errors import InvalidError, LeaseLostError
+from models_store.errors import InvalidError, LeaseLostError, StorageUnavailableError
 from worker.attempt import Attempt, CancelledByOwnerError, StoppedPolitelyError
 from worker.training.devices.line import (
     BEAT,
@@ -177,6 +177,8 @@ class Ranks:
         if word == DIED:
             self._die_too(number, end["returncode"])
         reason = end["error"]
+        if reason["code"] == StorageUnavailableError().code:
+            raise StorageUnavailableError
         raise InvalidError(reason["code"], reason["message"], param=reason["param"])
 
     def _die_too(self, number: int, returncode: int) -> NoReturn:
