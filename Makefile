@@ -12,14 +12,15 @@ BENCH_ARGS ?=
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-all lint bench chaos clean
+.PHONY: help setup demo up test test-all test-cluster lint bench chaos clean
 
 help:
 	@echo "make setup     install everything into $(VENV), pinned by constraints.txt"
 	@echo "make demo      import data, fine-tune two pretrained models, predict; prints what it did"
 	@echo "make up        start the service and keep it running (Ctrl-C stops it)"
 	@echo "make test      the tests; make test-all adds those that take minutes"
-	@echo "make lint      ruff, mypy, import contracts, bandit, pip-audit"
+	@echo "make test-cluster   what drives real processes, on PostgreSQL and Redis (needs both)"
+	@echo "make lint      ruff, mypy, import contracts, hadolint, bandit, pip-audit"
 	@echo "make bench     measure, beside others;  make chaos: break it on purpose"
 	@echo "make clean     remove $(VENV) and caches; your data stays"
 
@@ -47,11 +48,17 @@ test: setup
 test-all: setup
 	$(TEST_ENV) $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal -m '' $(PYTEST_ARGS)
 
+# The quick ones of these suites; PYTEST_ARGS="-m ''" for all.
+test-cluster: setup
+	FINETUNED_TEST_CLUSTER=1 $(TEST_ENV) $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal \
+	  tests/e2e tests/chaos tests/hostile $(PYTEST_ARGS)
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint docker/Dockerfile
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml app worker models_store finetuned
 	$(BIN)/python .ci/audit.py
 

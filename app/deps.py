@@ -19,6 +19,8 @@ from models_store import audit, keys
 from models_store.database.engine import Database
 from models_store.errors import ForbiddenError
 from models_store.keys import Caller
+from models_store.spans import Tracer
+from models_store.storage.protocol import Storage
 
 if TYPE_CHECKING:  # torch takes seconds to import; see app.pretrained
     from app.pretrained import Predictor
@@ -37,6 +39,8 @@ class Services:
     pool: "ModelPool[Predictor]"
     predicting: Predicting
     telemetry: Telemetry
+    tracer: Tracer
+    storage: Storage
     stopping: threading.Event
     """Set when the process is asked to end: streams and waits then end by themselves."""
 

@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app import uploads
 from app.deps import Services
+from models_store import copies
 from models_store.errors import UnavailableError
 from models_store.sweep import INTERVAL_SECONDS, sweep
 
@@ -26,5 +27,6 @@ async def run(services: Services) -> None:
             if time.monotonic() - cleaned > _CLEAN_SECONDS:
                 cleaned = time.monotonic()
                 await run_in_threadpool(uploads.remove_leftovers, services.database, services.settings.uploads_dir)
+                await run_in_threadpool(copies.forget, services.database, services.storage)
         except (UnavailableError, OSError) as error:
             _log.warning("sweep_skipped", reason=str(error))

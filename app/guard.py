@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import errors
+from app import errors, tracing
 from app.auth import Authenticator
 from app.headers import secured
 from app.rates import Rates
@@ -26,6 +26,7 @@ from app.settings import AppSettings
 from app.web import cookies, refusals
 from models_store.errors import FinetunedError, InvalidError, TooLargeError
 from models_store.keys import Caller
+from models_store.spans import Tracer
 
 OPEN_PATHS: Final = frozenset(
     {"/healthz", "/readyz", "/readyz/api", "/v2/health/live", "/v2/health/ready", "/openapi.json", "/docs", "/login"}
@@ -51,8 +52,11 @@ class BodyRefusedError(Exception):
 class Guard:
     """ASGI middleware; see the module."""
 
-    def __init__(self, app: ASGIApp, settings: AppSettings, authenticator: Authenticator, observe: Observer) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: AppSettings, authenticator: Authenticator, observe: Observer, tracer: Tracer
+    ) -> None:
         self._app, self._settings, self._authenticator, self._observe = app, settings, authenticator, observe
+        self._tracer = tracer
         self._rates = Rates(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,10 +68,13 @@ class Guard:
         scope.setdefault("state", {})["request_id"] = request_id
         exchange = _Exchange(scope, receive, send, self._settings)
         started = time.monotonic()
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        traced = tracing.request(self._tracer, scope)
+        with structlog.contextvars.bound_contextvars(request_id=request_id), traced as span:
             await self._answer(scope, exchange)
             seconds = time.monotonic() - started
             self._observe(scope, exchange.status, seconds)
+            if span is not None:
+                tracing.answered(span, scope, exchange.status)
             _log.info(
                 "request",
                 method=scope["method"],

@@ -44,6 +44,8 @@ from app.web import pages
 from app.weights.endpoints import router as weights_router
 from models_store import keys
 from models_store.database.engine import Database
+from models_store.spans import Tracer
+from models_store.storage import opened
 
 _API_VERSION: Final = "1"
 ROUTERS: Final[tuple[APIRouter, ...]] = (
@@ -78,6 +80,7 @@ def create_app(settings: AppSettings) -> FastAPI:
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # it tells paths and messages; see app.tracing
         generate_unique_id_function=description.operation_id,
     )
     app.state.services = services
@@ -89,6 +92,7 @@ def create_app(settings: AppSettings) -> FastAPI:
         settings=settings,
         authenticator=services.authenticator,
         observe=services.telemetry.observe_request,
+        tracer=services.tracer,
     )
     app.openapi = lambda: description.describe(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
@@ -96,8 +100,10 @@ def create_app(settings: AppSettings) -> FastAPI:
 
 def _services(settings: AppSettings) -> Services:
     database = Database(settings.resolved_database_url)
+    telemetry = Telemetry()
+    storage = opened(settings)
     pool = ModelPool(
-        Loader(settings.store_dir, settings.serving_precision).load,
+        Loader(settings.store_dir, settings.serving_precision, storage).load,
         max_bytes=settings.max_loaded_bytes,
         max_waiting=settings.max_waiting_predictions,
     )
@@ -109,8 +115,10 @@ def _services(settings: AppSettings) -> Services:
         ),
         bell=Bell(settings.redis_url),
         pool=pool,
-        predicting=Predicting(settings.prediction_timeout_seconds),
-        telemetry=Telemetry(),
+        predicting=Predicting(settings.prediction_timeout_seconds, telemetry.observe_batch),
+        telemetry=telemetry,
+        tracer=Tracer("api"),
+        storage=storage,
         stopping=threading.Event(),
     )
 
@@ -131,6 +139,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             await housekeeping
         await run_in_threadpool(services.predicting.stop)
         await run_in_threadpool(services.bell.stop)
+        await run_in_threadpool(services.tracer.close)
         services.database.close()
 
 
@@ -138,6 +147,7 @@ def _prepare(services: Services) -> None:
     settings = services.settings
     settings.uploads_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings.store_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    services.tracer.open()
     _ensure_admin(services)
     uploads.remove_leftovers(services.database, settings.uploads_dir)
 

@@ -12,6 +12,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from models_store import spans
+from models_store.spans import Span
+
 TASKS: Final = {"training": "worker.run_training", "light": "worker.run_light"}
 """Lane (which is also the queue's name) → task name."""
 _TIMEOUT_SECONDS: Final = 1.0
@@ -25,7 +28,7 @@ class Bell:
 
     def __init__(self, redis_url: str) -> None:
         self._celery = _celery(redis_url)
-        self._waiting: queue.Queue[tuple[str, str] | None] = queue.Queue(_MAX_WAITING)
+        self._waiting: queue.Queue[tuple[str, str, Span | None] | None] = queue.Queue(_MAX_WAITING)
         self._thread = threading.Thread(target=self._run, name="bell", daemon=True)
 
     def start(self) -> None:
@@ -43,13 +46,15 @@ class Bell:
     def ring(self, job_id: str, lane: str) -> None:
         """Send soon; returns at once and never raises."""
         try:
-            self._waiting.put_nowait((job_id, lane))
+            self._waiting.put_nowait((job_id, lane, spans.current()))
         except queue.Full:
             _log.warning("bell_not_rung", job=job_id, reason="too many messages wait for the broker")
 
     def _run(self) -> None:
         while (message := self._waiting.get()) is not None:
-            self._send(*message)
+            job_id, lane, asked = message
+            with spans.entered(asked and asked.child("ring", {"finetuned.job.id": job_id}, kind="producer")):
+                self._send(job_id, lane)
 
     def _send(self, job_id: str, lane: str) -> None:
         try:

@@ -81,7 +81,8 @@ def fill(database: Database, count: int) -> None:
     """Queued jobs of five owners who want very unequal amounts, one after the other as they came."""
     owners = [owner for owner, share in WANTED.items() for _ in range(count * share // 100)]
     same = {"kind": jobs.FINE_TUNE, "lane": "training", "name": "job", "dataset_id": "ds_none", "state": "queued"}
-    more = {"backbone": "none", "request": {}, "config": {}, "extra": {}, "created_at": time.time()}
+    at = time.time()
+    more = {"backbone": "none", "request": {}, "config": {}, "extra": {}, "created_at": at, "queued_at": at}
     for start in range(0, len(owners), _CHUNK):
         rows = [{**same, **more, "id": ids.new("job"), "owner": owner} for owner in owners[start : start + _CHUNK]]
         with database.write() as session:

@@ -46,6 +46,7 @@ def publish_directory(temporary: Path, final: Path) -> None:
             _fsync(Path(folder, file))
         _fsync(Path(folder))
     final.parent.mkdir(parents=True, exist_ok=True)
+    os.utime(temporary)  # however long it took to fill: by this time it is told when the folder was used last
     try:
         temporary.rename(final)
     except OSError as error:
@@ -71,6 +72,11 @@ def temporary_directory_beside(final: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(path, ignore_errors=True)
         os.close(lock)
+
+
+def aside(path: Path) -> Path:
+    """A name beside ``path`` under which nobody looks, and which is swept unless a living process has it locked."""
+    return path.with_name(f"{_TEMPORARY}{secrets.token_hex(8)}")
 
 
 @contextmanager
@@ -99,7 +105,7 @@ def removal() -> Iterator[Callable[[Path], None]]:
 
 def _locked_directory(parent: Path) -> tuple[Path, int]:
     while True:
-        path = parent / f"{_TEMPORARY}{secrets.token_hex(8)}"
+        path = aside(parent / "new")
         path.mkdir()
         # Between mkdir and the lock another process may take the folder for an abandoned one: then once more.
         with contextlib.suppress(FileNotFoundError):

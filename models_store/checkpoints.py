@@ -1,7 +1,9 @@
 """Rows and files of uploaded checkpoints: tensors alone, under the architecture that they were found to fit."""
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -10,11 +12,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models_store import audit, usage
-from models_store.artifacts import publish_directory, removal
+from models_store.artifacts import publish_directory
 from models_store.database.engine import Database, now
 from models_store.database.tables import ACTIVE, CheckpointRow, JobRow, Json
-from models_store.errors import ConflictError, InvalidError, NotFoundError
+from models_store.errors import ConflictError, DatabaseUnavailableError, InvalidError, NotFoundError, UnavailableError
 from models_store.paging import newest
+from models_store.storage.local import LOCAL
+from models_store.storage.protocol import Storage
 
 TENSORS: Final = "tensors.safetensors"
 _ABOUT: Final = "checkpoint.json"
@@ -47,7 +51,13 @@ class NewCheckpoint:
 
 
 def create(
-    database: Database, store_dir: Path, new: NewCheckpoint, folder: Path, *, max_stored: int = 0
+    database: Database,
+    store_dir: Path,
+    new: NewCheckpoint,
+    folder: Path,
+    *,
+    max_stored: int = 0,
+    storage: Storage = LOCAL,
 ) -> CheckpointRow:
     """Publish ``folder``, which holds ``TENSORS`` and lies beside :func:`directory`, and insert the row.
 
@@ -56,7 +66,11 @@ def create(
     """
     about = {"architecture": new.architecture, "names": list(new.names)}
     (folder / _ABOUT).write_text(json.dumps(about, ensure_ascii=False), "utf-8")
-    with database.write() as session:
+    final = directory(store_dir, new.id)
+    with database.read() as session:
+        usage.room(session, new.owner, max_stored).check(new.bytes)  # before it is sent to a store that is elsewhere
+    storage.push(folder, final=final)
+    with _pushed(storage, final), database.write() as session:
         usage.room(session, new.owner, max_stored).check(new.bytes)
         row = CheckpointRow(
             id=new.id,
@@ -70,8 +84,21 @@ def create(
         )
         session.add(row)
         session.flush()
-        publish_directory(folder, directory(store_dir, new.id))  # within: no row without files, hardly files without
+        publish_directory(folder, final)  # within: no row without files, hardly files without
         return row
+
+
+@contextmanager
+def _pushed(storage: Storage, final: Path) -> Iterator[None]:
+    """What was pushed for a row that does not come goes again."""
+    try:
+        yield
+    except DatabaseUnavailableError:
+        raise  # the commit may have been made; if it was not, a sweep removes the folder later
+    except BaseException:
+        with contextlib.suppress(UnavailableError), storage.removal() as take:
+            take(final)
+        raise
 
 
 def get(session: Session, checkpoint_id: str, *, owner: str | None) -> CheckpointRow:
@@ -101,13 +128,14 @@ def delete(
     *,
     owner: str | None,
     by: audit.Actor = audit.SERVICE,
+    storage: Storage = LOCAL,
 ) -> None:
     """Delete a checkpoint; models that were trained from it have trunks of their own and stay.
 
     Raises:
         ConflictError: ``checkpoint_in_use``, a queued or running job starts from it.
     """
-    with removal() as take, database.write() as session:
+    with storage.removal() as take, database.write() as session:
         row = get(session, checkpoint_id, owner=owner)
         users = select(JobRow.id).where(JobRow.backbone == f"checkpoint/{checkpoint_id}", ACTIVE)
         user = session.scalar(users.limit(1))

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, defer
 
 from models_store import audit, idempotency, ids, jobs, traces, usage
-from models_store.artifacts import removal
 from models_store.database.engine import Database, now
 from models_store.database.tables import ACTIVE, DatasetRow, JobRow, Json
 from models_store.errors import ConflictError, NotFoundError
 from models_store.paging import newest
+from models_store.storage.local import LOCAL
+from models_store.storage.protocol import Storage
 
 
 @dataclass(frozen=True)
@@ -104,29 +105,44 @@ def mark_ready(session: Session, dataset_id: str, **columns: Any) -> None:
 
 
 def delete(
-    database: Database, store_dir: Path, dataset_id: str, *, owner: str | None, by: audit.Actor = audit.SERVICE
+    database: Database,
+    store_dir: Path,
+    dataset_id: str,
+    *,
+    owner: str | None,
+    by: audit.Actor = audit.SERVICE,
+    storage: Storage = LOCAL,
 ) -> None:
     """Delete a data set, what others keep of its items, and its content when no other data set has the same.
 
     Raises:
         ConflictError: ``dataset_in_use``, a queued or running job needs it.
     """
-    with removal() as take, database.write() as session:
+    if storage.shared:  # many requests, which are better not made in the transaction: there is little left to do in it
+        with database.read() as session:
+            get(session, dataset_id, owner=owner, with_problems=False)
+            _check_unused(session, dataset_id)
+            models = traces.models_of(session, dataset_id)
+        traces.forget_reports(store_dir, models, storage)
+    with storage.removal() as take, database.write() as session:
         row = get(session, dataset_id, owner=owner, with_problems=False)
-        _lock_equals(session, row.fingerprint)
-        users = select(JobRow.id).where(JobRow.dataset_id == dataset_id, ACTIVE)
-        user = session.scalar(users.limit(1))
-        if user is not None:
-            raise ConflictError(
-                "dataset_in_use", f"Job {user} still works with this data set. Cancel it or wait for its end."
-            )
+        lock_content(session, row.fingerprint)
+        _check_unused(session, dataset_id)
         audit.record(session, by, "dataset.deleted", dataset_id, owner=row.owner)
         session.delete(row)
         session.flush()
-        traces.forget_dataset(session, store_dir, dataset_id)
+        traces.forget_dataset(session, store_dir, dataset_id, storage)
         # Inside the transaction: an import that finds the same content cannot publish it meanwhile.
         if row.fingerprint:
             traces.forget_content(session, store_dir, row.fingerprint, take)
+
+
+def _check_unused(session: Session, dataset_id: str) -> None:
+    user = session.scalar(select(JobRow.id).where(JobRow.dataset_id == dataset_id, ACTIVE).limit(1))
+    if user is not None:
+        raise ConflictError(
+            "dataset_in_use", f"Job {user} still works with this data set. Cancel it or wait for its end."
+        )
 
 
 def directory(store_dir: Path, fingerprint: str) -> Path:
@@ -134,8 +150,10 @@ def directory(store_dir: Path, fingerprint: str) -> Path:
     return store_dir / "datasets" / fingerprint.removeprefix("sha256:")
 
 
-def _lock_equals(session: Session, fingerprint: str | None) -> None:
-    """Let deletions of data sets of equal content wait for each other (PostgreSQL): the last one takes the content."""
-    if fingerprint is not None:
-        equal = select(DatasetRow.id).where(DatasetRow.fingerprint == fingerprint).order_by(DatasetRow.id)
-        session.execute(equal.with_for_update()).all()
+def lock_content(session: Session, fingerprint: str | None) -> None:
+    """Let whoever publishes or deletes equal content wait for each other until the transaction's end.
+
+    So the last one that deletes it takes it away, and nobody names what is being taken. SQLite does so by itself.
+    """
+    if fingerprint is not None and session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(fingerprint, 0))))

@@ -100,5 +100,13 @@ class DatabaseUnavailableError(UnavailableError):
         super().__init__("database_unavailable", message)
 
 
+class StorageUnavailableError(UnavailableError):
+    """The artifact store does not answer, or refuses; what was being done can be done again."""
+
+    def __init__(self) -> None:
+        message = "The artifact store does not answer. Try again in a few seconds; the service's log has the reason."
+        super().__init__("storage_unavailable", message)
+
+
 class LeaseLostError(Exception):
     """A fenced write found that another attempt owns the job: stop, and write nothing more."""

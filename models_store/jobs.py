@@ -12,12 +12,13 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from models_store import audit, idempotency, ids, registry
-from models_store.artifacts import removal
+from models_store import audit, idempotency, ids, registry, spans
 from models_store.database.engine import Database, now, seconds_ago
-from models_store.database.tables import EASY, NEEDY, RUNG_LAST, SHOWN, EpochRow, EventRow, JobRow, Json
+from models_store.database.tables import EASY, NEEDY, QUEUED, RUNG_LAST, SHOWN, EpochRow, EventRow, JobRow, Json
 from models_store.errors import ConflictError, NotFoundError
 from models_store.paging import newest
+from models_store.storage.local import LOCAL
+from models_store.storage.protocol import Storage
 
 TERMINAL: Final = frozenset({"succeeded", "failed", "cancelled"})
 FINE_TUNE: Final = "fine_tune"
@@ -49,6 +50,7 @@ class NewJob:
 
 def insert(session: Session, job: NewJob, job_id: str | None = None) -> JobRow:
     """Add a queued row and its first event to the session's transaction."""
+    clock = session.scalar(select(now()))
     row = JobRow(
         id=job_id or ids.new("job"),
         kind=job.kind,
@@ -63,7 +65,9 @@ def insert(session: Session, job: NewJob, job_id: str | None = None) -> JobRow:
         priority=job.priority,
         requires=job.requires,
         state="queued",
-        created_at=session.scalar(select(now())),
+        created_at=clock,
+        queued_at=clock,
+        trace=spans.traceparent(),
     )
     session.add(row)
     session.flush()
@@ -139,14 +143,20 @@ def cancel(database: Database, job_id: str, *, owner: str | None, by: audit.Acto
 
 
 def delete(
-    database: Database, store_dir: Path, job_id: str, *, owner: str | None, by: audit.Actor = audit.SERVICE
+    database: Database,
+    store_dir: Path,
+    job_id: str,
+    *,
+    owner: str | None,
+    by: audit.Actor = audit.SERVICE,
+    storage: Storage = LOCAL,
 ) -> None:
     """Delete an ended job with its events, metrics, TensorBoard files and what is left in scratch; its model stays.
 
     Raises:
         ConflictError: ``job_active``, it is queued or running.
     """
-    with removal() as take, database.write() as session:
+    with storage.removal() as take, database.write() as session:
         row = get(session, job_id, owner=owner)
         session.expunge(row)
         gone = sql_delete(JobRow).where(JobRow.id == job_id, JobRow.state.in_(TERMINAL))
@@ -226,6 +236,12 @@ def unclaimed(
             chosen = JobRow.id.in_([job_id for job_id, _ in found])
             session.execute(update(JobRow).where(chosen).values(rung_at=now()))
         return found
+
+
+def longest_wait(session: Session, lane: str) -> float:
+    """For how many seconds the job of a lane has waited that waits longest; 0 where none does."""
+    since = select(JobRow.queued_at).where(QUEUED, JobRow.lane == lane).order_by(JobRow.queued_at).limit(1)
+    return max(0.0, session.scalar(select(now() - since.scalar_subquery())) or 0.0)
 
 
 def record(session: Session, job_id: str, kind: str, data: Json) -> None:

@@ -4,6 +4,7 @@ Every write of an attempt carries the fence that its claim got. When the row has
 the write changes nothing and raises :class:`~models_store.errors.LeaseLostError`.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,7 +13,7 @@ from sqlalchemy import case, null, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
-from models_store import jobs, sharing
+from models_store import counters, jobs, sharing
 from models_store.database.engine import Database, now, seconds_ago
 from models_store.database.tables import ACTIVE, RUNNING, DatasetRow, EpochRow, EventRow, JobRow, Json
 from models_store.errors import LeaseLostError
@@ -36,6 +37,10 @@ class Claim:
     kind: str
     fence: int
     attempt: int
+    queued_at: float = 0.0
+    """When the job came into the queue, for the first time or again."""
+    trace: str | None = None
+    """The span that has asked for the job."""
 
 
 def claim(database: Database, lane: str, owner: str, labels: Labels = NONE) -> Claim | None:
@@ -72,12 +77,13 @@ def _take(session: Session, job_id: str, owner: str) -> Claim | None:
             stranded=False,
             started_at=case((JobRow.started_at.is_(None), now()), else_=JobRow.started_at),
         )
-        .returning(JobRow.kind, JobRow.fence, JobRow.attempt)
+        .returning(JobRow.kind, JobRow.fence, JobRow.attempt, JobRow.queued_at, JobRow.trace)
     ).one_or_none()
     if taken is None:
         return None
     jobs.record(session, job_id, "status", {"status": "running", "attempt": taken.attempt})
-    return Claim(job_id=job_id, kind=taken.kind, fence=taken.fence, attempt=taken.attempt)
+    counters.add(session, counters.ATTEMPTS, taken.kind, by=owner)
+    return Claim(job_id, taken.kind, taken.fence, taken.attempt, taken.queued_at, taken.trace)
 
 
 def renew(database: Database, held: Claim) -> bool:
@@ -168,8 +174,13 @@ def save_checkpoint(database: Database, held: Claim, checkpoint: Json) -> None:
 def log(database: Database, held: Claim, message: str, **data: Any) -> None:
     """Append a line to the job's history."""
     with database.write() as session:
-        _fenced(session, held, lease_until=now() + LEASE_SECONDS)
-        jobs.record(session, held.job_id, "log", {"message": message, **data})
+        add_log(session, held, message, **data)
+
+
+def add_log(session: Session, held: Claim, message: str, **data: Any) -> None:
+    """As :func:`log`, in the session's transaction."""
+    _fenced(session, held, lease_until=now() + LEASE_SECONDS)
+    jobs.record(session, held.job_id, "log", {"message": message, **data})
 
 
 def succeed(database: Database, held: Claim, publish: Callable[[Session], Json]) -> None:
@@ -201,8 +212,8 @@ def cancelled(database: Database, held: Claim) -> None:
         _end(session, _mine(held), held.job_id, "cancelled", None)
 
 
-def release(database: Database, held: Claim) -> None:
-    """Give the job back unfinished, without spending an attempt: the worker is being stopped politely.
+def release(database: Database, held: Claim, reason: str = "worker stopped") -> None:
+    """Give the job back unfinished, without spending an attempt: it is not the job's fault that it cannot go on.
 
     A job whose owner wants it cancelled ends instead.
     """
@@ -211,7 +222,7 @@ def release(database: Database, held: Claim) -> None:
             _end(session, _mine(held), held.job_id, "cancelled", None)
             return
         _fenced(session, held, **_requeued(), attempt=JobRow.attempt - 1, barren=_less_barren())
-        jobs.record(session, held.job_id, "status", {"status": "queued", "reason": "worker stopped"})
+        jobs.record(session, held.job_id, "status", {"status": "queued", "reason": reason})
 
 
 def abandon(database: Database, held: Claim, error: Json) -> None:
@@ -223,11 +234,14 @@ def abandon(database: Database, held: Claim, error: Json) -> None:
 def reap(database: Database) -> list[str]:
     """End or requeue every running job whose lease has run out; gives their ids."""
     with database.write() as session:
-        query = select(JobRow.id).where(RUNNING, JobRow.lease_until < seconds_ago(0.0)).order_by(JobRow.lease_until)
-        expired = list(session.scalars(query.with_for_update(skip_locked=True)))
+        query = select(JobRow.id, JobRow.kind).where(RUNNING, JobRow.lease_until < seconds_ago(0.0))
+        found = session.execute(query.order_by(JobRow.lease_until).with_for_update(skip_locked=True))
+        expired = {row.id: row.kind for row in found}
         for job_id in expired:
             _retry_or_fail(session, [JobRow.id == job_id, JobRow.state == "running"], job_id, CRASHED)
-        return expired
+        for kind, number in sorted(Counter(expired.values()).items()):
+            counters.add(session, counters.EXPIRED, kind, number)
+        return list(expired)
 
 
 def _retry_or_fail(session: Session, mine: list[ColumnElement[bool]], job_id: str, error: Json) -> None:
@@ -283,7 +297,7 @@ def _ended(state: str) -> dict[str, Any]:
 
 
 def _requeued() -> dict[str, Any]:
-    return {"state": "queued", "lease_until": None, "lease_owner": None, "rung_at": None}
+    return {"state": "queued", "queued_at": now(), "lease_until": None, "lease_owner": None, "rung_at": None}
 
 
 def _less_barren() -> ColumnElement[int]:

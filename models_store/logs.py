@@ -6,6 +6,8 @@ import sys
 
 import structlog
 
+from models_store import spans
+
 
 class _Stderr:
     """Writes lines; one that cannot be written (a full disk behind stderr) is lost, and ends nothing."""
@@ -25,6 +27,7 @@ def configure() -> None:
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        spans.with_trace_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]

@@ -10,6 +10,8 @@ from typing import Final
 from models_store.artifacts import publish_directory, sha256_file, temporary_directory_beside, write_atomic
 from models_store.backbones import FAMILIES, split_name
 from models_store.errors import ConflictError, InvalidError, NotFoundError
+from models_store.storage.local import LOCAL
+from models_store.storage.protocol import Storage
 
 _ENTRY: Final = "entry.json"
 _FILES: Final = "files"
@@ -33,8 +35,9 @@ class MirrorEntry:
 class Mirror:
     """``<store_dir>/weights/``: an entry is a backbone and a weights name, which decides the preprocessing too."""
 
-    def __init__(self, store_dir: Path) -> None:
+    def __init__(self, store_dir: Path, storage: Storage = LOCAL) -> None:
         self.store_dir = store_dir
+        self._storage = storage
         self._root = store_dir / "weights"
 
     def check(self, backbone: str, weights: str) -> None:
@@ -61,7 +64,7 @@ class Mirror:
         if not source.exists():
             raise InvalidError("unreadable_weights", f"There is nothing at {source}. Give a file or folder that is.")
         concrete = FAMILIES[family].resolve(name, weights)
-        final = self._directory(backbone, concrete)
+        final = self.directory(backbone, concrete)
         with temporary_directory_beside(final) as temporary:
             files = temporary / _FILES
             files.mkdir()
@@ -76,16 +79,21 @@ class Mirror:
         """The entry of these names (``DEFAULT`` means the concrete name behind it), where there is one."""
         family, name = split_name(backbone)
         FAMILIES[family].check(name, weights)
-        return _read(self._directory(backbone, FAMILIES[family].resolve(name, weights)))
+        directory = self.directory(backbone, FAMILIES[family].resolve(name, weights))
+        with self._storage.using(directory):
+            return _read(directory)
 
     def path(self, backbone: str, weights: str) -> Path | None:
         """Folder of the stored files, for a family that loads them; ``weights`` is the concrete name."""
-        files = self._directory(backbone, weights) / _FILES
+        directory = self.directory(backbone, weights)
+        self._storage.hold(directory)
+        files = directory / _FILES
         return files if files.is_dir() else None
 
     def list(self) -> list[MirrorEntry]:
         """All entries by name."""
-        found = [_read(directory) for directory in self._root.glob("[0-9a-f]*")]
+        with self._storage.using(*(self._root / name for name in self._storage.names("weights"))):
+            found = [_read(directory) for directory in self._root.glob("[0-9a-f]*")]
         return sorted((entry for entry in found if entry), key=lambda entry: (entry.backbone, entry.weights))
 
     def remove(self, backbone: str, weights: str) -> None:
@@ -98,17 +106,21 @@ class Mirror:
         if entry is None:
             message = f"The mirror has no {weights} of {backbone}. See finetuned weights list."
             raise NotFoundError("weights_not_found", message)
-        directory = self._directory(entry.backbone, entry.weights)
-        with temporary_directory_beside(directory) as temporary:
-            directory.rename(temporary / "removed")  # gone at once, never half an entry
+        with self._storage.removal() as take:
+            take(self.directory(entry.backbone, entry.weights))
 
-    def _directory(self, backbone: str, weights: str) -> Path:
+    def share(self, entry: MirrorEntry) -> None:
+        """Let other machines have an entry."""
+        self._storage.push(self.directory(entry.backbone, entry.weights))
+
+    def directory(self, backbone: str, weights: str) -> Path:
+        """Where an entry lies; ``weights`` is the concrete name."""
         # a hash, because what users typed must never become a path
         return self._root / hashlib.sha256(f"{backbone}\n{weights}".encode()).hexdigest()
 
     def _unless_other(self, entry: MirrorEntry) -> MirrorEntry:
         """What is stored now under the names of ``entry``: itself, or the same weights from an earlier time."""
-        stored = _read(self._directory(entry.backbone, entry.weights))
+        stored = _read(self.directory(entry.backbone, entry.weights))
         if stored is None or stored.sha256 != entry.sha256:
             message = f"The mirror has other weights {entry.weights} of {entry.backbone}. Remove those first."
             raise ConflictError("weights_exist", message)

@@ -10,11 +10,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models_store import audit
-from models_store.artifacts import removal
 from models_store.database.engine import Database, now
 from models_store.database.tables import Json, ModelRow
 from models_store.errors import NotFoundError
 from models_store.paging import newest
+from models_store.storage.local import LOCAL
+from models_store.storage.protocol import Storage
 
 
 @dataclass(frozen=True)
@@ -82,14 +83,20 @@ def page(
 
 
 def delete(
-    database: Database, store_dir: Path, model_id: str, *, owner: str | None, by: audit.Actor = audit.SERVICE
+    database: Database,
+    store_dir: Path,
+    model_id: str,
+    *,
+    owner: str | None,
+    by: audit.Actor = audit.SERVICE,
+    storage: Storage = LOCAL,
 ) -> str:
     """Delete a model with its aliases and its directory.
 
     Returns:
         The name of its trunk, which may be shared: see :mod:`models_store.unused_trunks`.
     """
-    with removal() as take, database.write() as session:
+    with storage.removal() as take, database.write() as session:
         row = get(session, model_id, owner=owner)
         audit.record(session, by, "model.deleted", model_id, owner=row.owner)
         session.delete(row)

@@ -12,6 +12,8 @@ from models_store.database.engine import Database, seconds_ago
 from models_store.database.tables import ACTIVE, SHOWN, AliasRow, CheckpointRow, DatasetRow, JobRow, ModelRow
 from models_store.errors import ConflictError, NotFoundError
 from models_store.settings import StoreSettings
+from models_store.storage.local import LOCAL
+from models_store.storage.protocol import Storage
 
 _DAY: Final = 86_400.0
 _AT_ONCE: Final = 100
@@ -23,7 +25,7 @@ _NO_JOBS_CHECKPOINT: Final = ~exists().where(JobRow.backbone == "checkpoint/" + 
 Moment = InstrumentedAttribute[float] | InstrumentedAttribute[float | None]
 
 
-def apply(database: Database, settings: StoreSettings) -> None:
+def apply(database: Database, settings: StoreSettings, storage: Storage = LOCAL) -> None:
     """Delete what is older than the settings allow; 0 days keeps it.
 
     Jobs count from their end, all else from its beginning. What is in use stays: data sets and checkpoints that a
@@ -44,7 +46,7 @@ def apply(database: Database, settings: StoreSettings) -> None:
     ):
         for old in _older(database, query, moment, days) if days else ():
             with contextlib.suppress(ConflictError, NotFoundError):  # it is in use, or was deleted meanwhile
-                delete(database, settings.store_dir, old, owner=None)
+                delete(database, settings.store_dir, old, owner=None, storage=storage)
     if settings.retain_audit_days:
         audit.forget(database, older_than_seconds=settings.retain_audit_days * _DAY)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -16,6 +16,20 @@ class StoreSettings(BaseSettings):
     """Folder of everything that must outlive a restart."""
     database_url: str = ""
     """SQLAlchemy URL; empty means SQLite inside ``data_dir``."""
+    storage_url: str = ""
+    """``s3://BUCKET/PREFIX``, or ``file:///FOLDER``: the store that machines share; empty: the one in ``data_dir``."""
+    storage_endpoint: str = ""
+    """URL of an S3-compatible store, ``http://`` for one without TLS; empty means that of AWS."""
+    storage_region: str = ""
+    """Empty means ``AWS_REGION``, else ``us-east-1``."""
+    storage_path_style: bool = True
+    """Whether the bucket is named in the path, not in the host."""
+    storage_access_key_id: SecretStr | None = None
+    """Without it, credentials are found as AWS's tools find them."""
+    storage_secret_access_key: SecretStr | None = None
+    """Goes with the former."""
+    storage_cache_bytes: int = Field(50_000_000_000, ge=0)
+    """The most that local copies from a shared store take on this machine's disk, apart from those in use."""
     freeze_below: int = 2_000
     """``strategy: auto`` freezes the backbone below this many training examples; from here on a probe decides …"""
     full_from: int = 10_000
@@ -36,6 +50,14 @@ class StoreSettings(BaseSettings):
     """Checkpoints that were uploaded longer ago are deleted, unless a queued or running job starts from them."""
     retain_audit_days: int = Field(0, ge=0, le=36_500)
     """Older entries of the audit log are deleted."""
+
+    @field_validator("storage_url")
+    @classmethod
+    def _of_a_known_kind(cls, url: str) -> str:
+        """Known at the start, not at the first upload."""
+        if url and not url.startswith(("s3://", "file:///")):
+            raise ValueError("must be s3://BUCKET/PREFIX or file:///FOLDER, or empty")
+        return url
 
     @property
     def resolved_database_url(self) -> str:

@@ -62,7 +62,12 @@ class Training(_Closed):
     gradient_clip_val: float | None = Field(1.0, gt=0, le=1e6, allow_inf_nan=False)
     precision: Literal["auto", "32", 32, "16-mixed", "bf16-mixed"] = "auto"
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    devices: int = Field(1, ge=1, le=64)
+    devices: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="GPUs, or processes on a CPU, that share every batch; a head on cached features trains on one.",
+    )
     seed: int = Field(0, ge=0, lt=2**32)
 
 

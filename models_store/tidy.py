@@ -19,6 +19,8 @@ from models_store.database.tables import DatasetRow, JobRow, ModelRow
 from models_store.feature_cache import folders
 from models_store.jobs import TERMINAL, forget_withdrawn
 from models_store.settings import StoreSettings
+from models_store.storage.local import LOCAL
+from models_store.storage.protocol import Storage
 
 _TRUNKS: Final = "trunks"
 TRUNK_GRACE_SECONDS: Final = 86_400.0
@@ -27,20 +29,22 @@ IDLE_GRACE_SECONDS: Final = 3600.0
 """So long a trunk is kept at least where no job runs: the next one may want it."""
 
 
-def tidy(database: Database, settings: StoreSettings) -> list[Path]:
+def tidy(database: Database, settings: StoreSettings, storage: Storage = LOCAL) -> list[Path]:
     """Remove the leftovers; gives what was removed.
 
     Raises:
         DatabaseUnavailableError: nothing more was removed.
     """
+    kept = set(storage.copies())
     with database.read() as session:
-        cards = registry.unpublished(session, settings.store_dir)
+        unpublished = registry.unpublished(session, settings.store_dir)
+        cards = {path: card for path, card in unpublished.items() if path not in kept}
         leftovers = [
             *_scratch(session, settings.scratch_dir),
             *_models(session, cards),
             *_features(session, settings.store_dir),
         ]
-        trunks = list(_trunks(session, settings.store_dir / _TRUNKS, cards))
+        trunks = [path for path in _trunks(session, settings.store_dir / _TRUNKS, cards) if path not in kept]
     forget_withdrawn(database)
     for path in leftovers:
         _remove(path)

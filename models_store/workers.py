@@ -8,7 +8,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from models_store.database.engine import Database, now
-from models_store.database.tables import QUEUED, RUNNING, JobRow, WorkerRow
+from models_store.database.tables import QUEUED, RUNNING, JobRow, Json, WorkerRow
 from models_store.labels import Labels, meets, offered, shown
 
 LIVE_SECONDS: Final = 30.0
@@ -26,6 +26,8 @@ class Seen:
     labels: Labels = field(default_factory=dict)
     draining: bool = False
     """It takes no further job."""
+    gpu_memory: Json | None = None
+    """Bytes of its machine's GPUs: used, total."""
 
 
 def seen(database: Database, worker: Seen) -> None:
@@ -36,7 +38,8 @@ def seen(database: Database, worker: Seen) -> None:
         if row is None:
             row = WorkerRow(id=worker.id, lane=worker.lane, device=worker.device, started_at=clock)
             session.add(row)
-        row.labels, row.draining, row.seen_at = shown(worker.labels), worker.draining, clock
+        row.labels, row.draining, row.gpu_memory = shown(worker.labels), worker.draining, worker.gpu_memory
+        row.seen_at = clock
         session.execute(delete(WorkerRow).where(WorkerRow.seen_at < clock - 3600))
 
 
@@ -44,6 +47,11 @@ def gone(database: Database, worker_id: str) -> None:
     """Say that a worker has stopped."""
     with database.write() as session:
         session.execute(delete(WorkerRow).where(WorkerRow.id == worker_id))
+
+
+def host(worker_id: str) -> str:
+    """The machine of a worker, whose id begins with it."""
+    return worker_id.partition(":")[0]
 
 
 def live(session: Session) -> Sequence[WorkerRow]:

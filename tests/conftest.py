@@ -9,7 +9,14 @@ import pytest
 
 from models_store.database.engine import Database
 from models_store.database.migrate import migrate
-from tests import postgresql
+from tests import cluster, postgresql
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cluster() -> Iterator[None]:
+    """What installations have started of a cluster ends with the session."""
+    yield
+    cluster.close()
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,19 @@ class Server:
         self._run("createdb", "-h", str(self._folder), database)
         return self.url(database)
 
+    def dump(self, database: str) -> Path:
+        """What ``pg_dump`` makes of a database."""
+        path = self._folder / f"{database}.sql"
+        self._run("pg_dump", "-h", str(self._folder), "--file", str(path), database)
+        return path
+
+    def load(self, dump: Path, database: str) -> str:
+        """Make a database of a dump; gives its URL."""
+        url = self.create(database)
+        stop = ["--set", "ON_ERROR_STOP=1", "--quiet"]
+        self._run("psql", "-h", str(self._folder), *stop, "--file", str(dump), database)
+        return url
+
     def start(self) -> None:
         """Start and wait until it answers."""
         options = f"-k {self._folder} -c listen_addresses='' -c fsync=off"

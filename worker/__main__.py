@@ -1,7 +1,6 @@
 """``python -m worker``: one process a lane, a heartbeat, and the sweep. Ends them all when it is told to stop."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,12 +10,13 @@ from types import FrameType
 
 import structlog
 
-from models_store import logs, processors, retention, workers
+from models_store import copies, counters, logs, processors, retention, storage, workers
 from models_store.database.engine import Database
 from models_store.errors import UnavailableError
 from models_store.labels import Labels, offered, shown
 from models_store.sweep import INTERVAL_SECONDS, ring_for_needs, sweep
 from models_store.tidy import tidy
+from worker import gpus
 from worker.bell import Bell
 from worker.celery_app import TASKS, own_queue
 from worker.settings import WorkerSettings
@@ -62,17 +62,6 @@ class _Orders:
         self._news.clear()
 
 
-def device() -> str:
-    """What this worker trains on, told without loading torch: the GPUs' names, or ``cpu``."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return "cpu"
-    query = [program, "--query-gpu=name", "--format=csv,noheader"]
-    answer = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
-    names = [line.strip() for line in answer.stdout.splitlines() if line.strip()]
-    return ", ".join(names)[:200] if answer.returncode == 0 and names else "cpu"
-
-
 def offering(device: str, more: str) -> Labels:
     """What jobs may require of this worker: what it is, and what its operator says of it."""
     return {"cpu": 0, **({} if device == "cpu" else {workers.GPU: 0}), **offered(more)}
@@ -82,9 +71,10 @@ class _Launcher:
     def __init__(self, settings: WorkerSettings) -> None:
         self._database = Database(settings.resolved_database_url)
         self._bell = Bell(settings.redis_url)
-        self._device = device()
+        self._device = gpus.names()
         self._labels = offering(self._device, settings.worker_labels)
         self._settings = settings
+        self._storage = storage.opened(settings)
         self._tidy_at = 0.0
         self._lanes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -121,14 +111,17 @@ class _Launcher:
 
     def _tick(self, *, draining: bool = False) -> None:
         try:
+            memory = None if self._device == "cpu" else gpus.memory()
             for lane in TASKS:
                 me = worker_id(os.getpid(), lane)
-                workers.seen(self._database, workers.Seen(me, lane, self._device, self._labels, draining))
+                workers.seen(self._database, workers.Seen(me, lane, self._device, self._labels, draining, memory))
             sweep(self._database, self._bell.ring)
             if time.monotonic() > self._tidy_at:
                 self._tidy_at = time.monotonic() + TIDY_SECONDS
-                retention.apply(self._database, self._settings)
-                tidy(self._database, self._settings)
+                retention.apply(self._database, self._settings, self._storage)
+                tidy(self._database, self._settings, self._storage)
+                copies.tidy(self._database, self._settings.store_dir, self._storage)
+                counters.settle(self._database)
                 self._database.scrub()
         except UnavailableError as error:
             _log.warning("sweep_skipped", reason=error.message)

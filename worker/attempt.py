@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from models_store import leases
+from models_store import leases, storage
 from models_store.database.engine import Database
 from models_store.database.tables import JobRow, Json
 from models_store.errors import DatabaseUnavailableError, LeaseLostError
@@ -18,6 +18,8 @@ from worker.settings import WorkerSettings
 
 RENEW_SECONDS: Final = 5.0
 LOOK_SECONDS: Final = 0.5
+STORAGE_SECONDS: Final = 30.0
+"""So long a request to the artifact store is tried again: the job has nothing better to do."""
 LOST_EXIT: Final = 75
 _log = structlog.get_logger()
 
@@ -39,6 +41,7 @@ class Attempt:
 
     def __init__(self, database: Database, settings: WorkerSettings, claim: Claim, directory: Path) -> None:
         self.database, self.settings, self.claim, self.directory = database, settings, claim, directory
+        self.storage = storage.opened(settings, STORAGE_SECONDS, self._move)
         self.cancel_requested = False
         self.stop_requested = False
         self._beaten = time.monotonic()
@@ -67,9 +70,12 @@ class Attempt:
         Raises:
             CancelledByOwnerError: stop for good.
         """
-        self._beaten = time.monotonic()
+        self._move()
         if self.cancel_requested:
             raise CancelledByOwnerError
+
+    def _move(self) -> None:
+        self._beaten = time.monotonic()
 
     def check_stop(self) -> None:
         """Where nothing is worth a checkpoint: stop here if the worker is being stopped.

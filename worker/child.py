@@ -1,4 +1,4 @@
-"""``python -m worker.child JOB FENCE PARENT``: do the work of one attempt, and turn any end of it into stored data."""
+"""``python -m worker.child JOB FENCE PARENT TRACE``: do one attempt's work, and turn any end of it into stored data."""
 
 import contextlib
 import errno
@@ -10,10 +10,11 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
-from models_store import leases
+from models_store import leases, spans
 from models_store.database.engine import Database
 from models_store.database.tables import JobRow, Json
-from models_store.errors import DatabaseUnavailableError, FinetunedError, LeaseLostError
+from models_store.errors import DatabaseUnavailableError, FinetunedError, LeaseLostError, StorageUnavailableError
+from models_store.jobs import IMPORT
 from models_store.leases import Claim
 from worker.attempt import LOST_EXIT, Attempt, CancelledByOwnerError, StoppedPolitelyError
 from worker.parent import die_with_parent
@@ -29,14 +30,19 @@ RUNNERS: Final = {
 """Kind of job → module with ``run(attempt)``. By name, since an import has no need to wait for torch."""
 
 
-def main(job_id: str, fence: int, parent_pid: int) -> int:
+def main(job_id: str, fence: int, parent_pid: int, trace: str) -> int:
     """Entry point; the exit code is for the log only."""
     die_with_parent(parent_pid)
-    return work(job_id, fence)
+    return work(job_id, fence, trace)
 
 
-def work(job_id: str, fence: int, imported: Callable[[], None] = lambda: None) -> int:
-    """Do the work; ``imported`` is called when the lease is being renewed, and may wait for imports."""
+def work(job_id: str, fence: int, trace: str, imported: Callable[[], None] = lambda: None) -> int:
+    """Do the work.
+
+    Args:
+        trace: the supervisor's span of this attempt, or empty.
+        imported: is called when the lease is being renewed, and may wait for imports.
+    """
     settings = WorkerSettings()
     database = Database(settings.resolved_database_url)
     claim = _claimed(database, job_id, fence)
@@ -48,7 +54,12 @@ def work(job_id: str, fence: int, imported: Callable[[], None] = lambda: None) -
     signal.signal(signal.SIGTERM, on_term)
     attempt.start()
     imported()
-    return run_to_end(attempt, importlib.import_module(RUNNERS[claim.kind]).run)
+    run = importlib.import_module(RUNNERS[claim.kind]).run
+    tracer = spans.Tracer("job", telling=False)  # the last line of its log is for the owner of a job that has crashed
+    with spans.entered(tracer.continued("" if claim.kind == IMPORT else trace)):  # an import gives the network away
+        returncode = run_to_end(attempt, run)
+    tracer.close()
+    return returncode
 
 
 def run_to_end(attempt: Attempt, run: Callable[[Attempt], None]) -> int:
@@ -57,6 +68,9 @@ def run_to_end(attempt: Attempt, run: Callable[[Attempt], None]) -> int:
         run(attempt)
     except (LeaseLostError, DatabaseUnavailableError):
         return LOST_EXIT  # nothing more can be stored; the supervisor or the reaper settles the row
+    except StorageUnavailableError as error:
+        code = error.code
+        _store(lambda: leases.release(attempt.database, attempt.claim, code))
     except CancelledByOwnerError:
         _store(lambda: leases.cancelled(attempt.database, attempt.claim))
     except StoppedPolitelyError:
@@ -105,4 +119,4 @@ def _claimed(database: Database, job_id: str, fence: int) -> Claim:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))

@@ -58,9 +58,11 @@ def main(lane: str, parent_pid: int, offers: str) -> None:
     def on_fork(**_: Any) -> None:
         die_with_parent(me)
         reserve.open()
+        post.tracer.open()
 
     def on_end(**_: Any) -> None:
         reserve.close()
+        post.tracer.close()
 
     signals.setup_logging.connect(on_setup)
     signals.worker_shutting_down.connect(on_shutdown)

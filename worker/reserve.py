@@ -1,9 +1,9 @@
 """Keeps one process ready that has imported what the lane's jobs need: see :mod:`worker.standby`.
 
 The two talk over a socket pair. The standby says ``importing``, then ``ready`` or ``failed``; the supervisor sends a
-job's id and fence together with the descriptor of its log; the standby answers ``begun`` before it does anything for
-that job. One that dies before that word has done nothing, and the job starts in a process of its own as if there had
-been no standby.
+job's id, fence and trace together with the descriptor of its log; the standby answers ``begun`` before it does anything
+for that job. One that dies before that word has done nothing, and the job starts in a process of its own as if there
+had been no standby.
 """
 
 import os
@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Final
 
 import structlog
+
+from models_store import spans
 
 IMPORTING: Final = "importing\n"
 READY: Final = "ready\n"
@@ -57,7 +59,7 @@ class Standby:
         try:
             if self._code != _code() or not (self.says(READY) or (self.says(IMPORTING) and self.hurry())):
                 return False
-            socket.send_fds(self._line, [f"{job_id} {fence}\n".encode()], [log])
+            socket.send_fds(self._line, [f"{job_id} {fence} {spans.traceparent() or ''}\n".encode()], [log])
         except OSError:
             return False
         return True

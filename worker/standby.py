@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from models_store import spans
 from worker import child
 from worker.parent import die_with_parent
 from worker.reserve import BEGUN, FAILED, GENTLE, IMPORTING, READY
@@ -40,7 +41,7 @@ def main(parent_pid: int, kind: str, pace: str) -> int:
     if not words:
         return 1  # the imports failed, or there is no parent any more
     _begin(line, log)
-    return child.work(words[0], int(words[1]), imports.awaited)
+    return child.work(words[0], int(words[1]), "".join(words[2:]), imports.awaited)
 
 
 class Imports:
@@ -74,6 +75,7 @@ class Imports:
     def _imported(self) -> bool:
         try:
             importlib.import_module(child.RUNNERS[self._kind])
+            spans.prepare()
         except BaseException:  # noqa: BLE001 - whatever it is: the job's own child will meet it, too, and tell
             traceback.print_exc()
             return False
@@ -81,7 +83,7 @@ class Imports:
 
 
 def _handed_over(line: socket.socket) -> tuple[list[str], int]:
-    """Wait for the job: its id and fence, and its log as a descriptor. Nothing, when none will come."""
+    """Wait for the job: id, fence and, where there is one, trace; its log as a descriptor. Nothing, if none comes."""
     message, descriptors, _flags, _sender = socket.recv_fds(line, 1024, 1)
     return message.decode().split(), (descriptors or [-1])[0]
 

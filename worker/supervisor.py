@@ -1,5 +1,6 @@
 """Watches the child process that does a job's work. Never imports torch, so that nothing heavy can go wrong here."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -12,11 +13,11 @@ from typing import BinaryIO, Final
 
 import structlog
 
-from models_store import leases
+from models_store import leases, spans, storage
 from models_store.database.engine import Database
 from models_store.database.tables import JobRow, Json
-from models_store.errors import DatabaseUnavailableError, LeaseLostError
-from models_store.jobs import TERMINAL
+from models_store.errors import DatabaseUnavailableError, LeaseLostError, StorageUnavailableError
+from models_store.jobs import FINE_TUNE, TERMINAL
 from models_store.leases import Claim
 from worker import memory
 from worker.reserve import BEGUN, Reserve
@@ -44,7 +45,7 @@ def supervise(database: Database, settings: WorkerSettings, claim: Claim, stoppi
     starved = returncode == -signal.SIGKILL and memory.kills(events) > kills
     try:
         _settle(database, claim, _reason(returncode, directory, starved=starved), stopped=stopping.is_set())
-        _tidy(database, claim, directory)
+        _tidy(database, settings, claim, directory)
     except DatabaseUnavailableError as error:
         _log.warning("attempt_not_settled", job=claim.job_id, reason=error.message)  # the reaper will
 
@@ -72,7 +73,8 @@ def _run(database: Database, claim: Claim, stopping: Event, reserve: Reserve, lo
 
 
 def _start(claim: Claim, log: BinaryIO) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "worker.child", claim.job_id, str(claim.fence), str(os.getpid())]
+    words = [claim.job_id, str(claim.fence), str(os.getpid()), spans.traceparent() or ""]
+    command = [sys.executable, "-m", "worker.child", *words]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0)
 
 
@@ -156,7 +158,7 @@ def _settle(database: Database, claim: Claim, reason: Json, *, stopped: bool) ->
         return  # the child, its owner or the reaper has settled it
 
 
-def _tidy(database: Database, claim: Claim, directory: Path) -> None:
+def _tidy(database: Database, settings: WorkerSettings, claim: Claim, directory: Path) -> None:
     """Nothing of an ended job's scratch is needed any more; why it failed goes to the worker's log."""
     with database.read() as session:
         row = session.get(JobRow, claim.job_id)
@@ -165,6 +167,9 @@ def _tidy(database: Database, claim: Claim, directory: Path) -> None:
     if row is not None and row.state == "failed":
         _log.warning("job_failed", job=claim.job_id, error=row.error, log=_tail(directory / "child.log", 4000))
     shutil.rmtree(directory.parent, ignore_errors=True)
+    if claim.kind == FINE_TUNE:
+        with contextlib.suppress(StorageUnavailableError):  # it is in the log, and a sweep removes them later
+            storage.opened(settings).drop_files(directory.parent)
 
 
 def _reason(returncode: int, directory: Path, *, starved: bool) -> Json:

@@ -1,7 +1,8 @@
 """The two Celery tasks. Each hears a bell, then works until nothing that it may run is left."""
 
 import socket
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from multiprocessing.synchronize import Event
 
 from celery import Celery
@@ -9,6 +10,8 @@ from celery import Celery
 from models_store import leases
 from models_store.database.engine import Database
 from models_store.labels import Labels
+from models_store.spans import Tracer
+from worker import telling
 from worker.celery_app import TASKS
 from worker.reserve import Reserve
 from worker.settings import WorkerSettings
@@ -27,6 +30,7 @@ class Post:
     """The running job has to give way."""
     draining: Event
     """No further job is taken."""
+    tracer: Tracer = field(default_factory=lambda: Tracer("worker"))
 
 
 def worker_id(launcher_pid: int, lane: str) -> str:
@@ -49,7 +53,9 @@ def register(celery: Celery, settings: WorkerSettings, post: Post, reserve: Rese
 def work_off(database: Database, settings: WorkerSettings, post: Post, reserve: Reserve) -> None:
     """Run claimed jobs one after another until nothing is left for this worker, or it may take no more."""
     while not (post.stopping.is_set() or post.draining.is_set()):
+        asked_at = time.time_ns()
         claim = leases.claim(database, post.lane, post.me, post.labels)
         if claim is None:
             return
-        supervise(database, settings, claim, post.stopping, reserve)
+        with telling.attempt(post.tracer, database, claim, asked_at):
+            supervise(database, settings, claim, post.stopping, reserve)

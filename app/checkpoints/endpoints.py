@@ -51,5 +51,6 @@ def read_checkpoint(checkpoint_id: IdPath, services: ServicesDep, caller: Caller
 @router.delete("/{checkpoint_id}", status_code=204, responses=responses(404, 409))
 def delete_checkpoint(checkpoint_id: IdPath, services: ServicesDep, caller: CallerDep, actor: ActorDep) -> None:
     """Delete a checkpoint that no queued or running job starts from. Models that were trained from it stay."""
-    checkpoints.delete(services.database, services.settings.store_dir, checkpoint_id, owner=caller.sees, by=actor)
+    store_dir, storage = services.settings.store_dir, services.storage
+    checkpoints.delete(services.database, store_dir, checkpoint_id, owner=caller.sees, by=actor, storage=storage)
     services.database.scrub()

@@ -44,6 +44,7 @@ def _store(services: Services, caller: Caller, form: CheckpointForm, source: Pat
     _check_architecture(form.architecture)
     store_dir = services.settings.store_dir
     checkpoint_id = ids.new("ckpt")
+    mirror = pretrained.Mirror(store_dir, services.storage)
     with temporary_directory_beside(checkpoints.directory(store_dir, checkpoint_id)) as folder:
         file = folder / checkpoints.TENSORS
         extract(source, file)
@@ -52,13 +53,13 @@ def _store(services: Services, caller: Caller, form: CheckpointForm, source: Pat
             owner=caller.owner,
             name=form.name,
             architecture=form.architecture,
-            parts=pretrained.examine(file, form.architecture, pretrained.SOURCES, pretrained.Mirror(store_dir)),
+            parts=pretrained.examine(file, form.architecture, pretrained.SOURCES, mirror),
             names=pretrained.order(file),
             sha256=sha256_file(file),
             bytes=file.stat().st_size,
         )
         most = services.settings.max_stored_bytes
-        return checkpoints.create(services.database, store_dir, new, folder, max_stored=most)
+        return checkpoints.create(services.database, store_dir, new, folder, max_stored=most, storage=services.storage)
 
 
 def _check_architecture(architecture: str) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request, Response
 
 from app import forms, uploads, waiting
-from app.datasets import content, uploading
+from app.datasets import content, opening, uploading
 from app.datasets.schemas import Dataset, DatasetForm, Item, ItemsQuery
 from app.deps import ActorDep, CallerDep, IdempotencyKey, IdPath, Page, PageDep, PreferHeader, Services, ServicesDep
 from app.errors import responses
@@ -73,7 +73,8 @@ def delete_dataset(dataset_id: IdPath, services: ServicesDep, caller: CallerDep,
     Content that another data set has as well stays for that one. Reports of models and evaluations keep their figures
     and lose their `mistakes`. What a model has learned, its labels included, goes with the model.
     """
-    datasets.delete(services.database, services.settings.store_dir, dataset_id, owner=caller.sees, by=actor)
+    store_dir, storage = services.settings.store_dir, services.storage
+    datasets.delete(services.database, store_dir, dataset_id, owner=caller.sees, by=actor, storage=storage)
     uploads.remove_leftovers(services.database, services.settings.uploads_dir)  # of an import that failed
     services.database.scrub()
 
@@ -83,8 +84,8 @@ def list_items(
     dataset_id: IdPath, query: Annotated[ItemsQuery, Query()], services: ServicesDep, caller: CallerDep
 ) -> Page[Item]:
     """The items of a data set, in the order of the set."""
-    row, itemset = _opened(services, caller, dataset_id)
-    with itemset:
+    row = _ready(services, caller, dataset_id)
+    with opening.items(services, row) as itemset:
         found = list(itemset.items(query.split, query.label, query.after, query.limit + 1))
         data = [_shown(itemset, item, row) for item in found[: query.limit]]
     return Page(data=data, has_more=len(found) > query.limit)
@@ -100,19 +101,19 @@ def list_items(
 )
 def read_content(dataset_id: IdPath, item_id: IdPath, services: ServicesDep, caller: CallerDep) -> Response:
     """An item as it was uploaded."""
-    row, itemset = _opened(services, caller, dataset_id)
-    with itemset:
+    row = _ready(services, caller, dataset_id)
+    with opening.items(services, row) as itemset:
         return content.answer(itemset.content(itemset.item(item_id)), text=row.task == _TEXT)
 
 
-def _opened(services: Services, caller: Caller, dataset_id: str) -> tuple[DatasetRow, ItemSet]:
+def _ready(services: Services, caller: Caller, dataset_id: str) -> DatasetRow:
     with services.database.read() as session:
         row = datasets.get(session, dataset_id, owner=caller.sees)
     if row.status != "ready" or row.fingerprint is None:
         raise ConflictError(
             "dataset_not_ready", f"Data set {dataset_id} is {row.status}; it has no items. Wait until it is ready."
         )
-    return row, ItemSet(datasets.directory(services.settings.store_dir, row.fingerprint))
+    return row
 
 
 def _shown(itemset: ItemSet, item: StoredItem, row: DatasetRow) -> Item:

@@ -1,7 +1,10 @@
 """From a multipart body to a data set that waits for its import."""
 
+import contextlib
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -15,9 +18,10 @@ from app.errors import validated
 from app.quotas import check_active_jobs, room
 from models_store import datasets
 from models_store.database.tables import DatasetRow
-from models_store.errors import InvalidError
+from models_store.errors import DatabaseUnavailableError, InvalidError, StorageUnavailableError
 from models_store.idempotency import Repeat
 from models_store.keys import Caller
+from models_store.storage.protocol import Storage
 
 SUFFIXES: Final = (".zip", ".csv", ".jsonl")
 
@@ -56,11 +60,34 @@ def _create(
         upload_bytes=upload.size,
     )
     repeat = None if key is None else Repeat(key, _body_hash(new, form))
-    row, job = datasets.create(services.database, new, repeat, max_stored=services.settings.max_stored_bytes)
-    if job is not None:
-        upload.keep()
-        services.bell.ring(job.id, job.lane)
+    with _pushed(services.storage, upload):
+        row, job = datasets.create(services.database, new, repeat, max_stored=services.settings.max_stored_bytes)
+        if job is not None:
+            upload.keep()
+            services.bell.ring(job.id, job.lane)
     return row
+
+
+@contextmanager
+def _pushed(storage: Storage, upload: uploads.Upload) -> Iterator[None]:
+    """The file goes where workers on other machines see it, and goes again unless a row names it then."""
+    storage.push_file(upload.path)
+    try:
+        yield
+    except DatabaseUnavailableError:
+        raise  # the commit may have been made; if it was not, a sweep removes the file later
+    except BaseException:
+        _drop(storage, upload)
+        raise
+    if not upload.kept:
+        _drop(storage, upload)
+    elif storage.shared:
+        upload.path.unlink(missing_ok=True)
+
+
+def _drop(storage: Storage, upload: uploads.Upload) -> None:
+    with contextlib.suppress(StorageUnavailableError):  # it is in the log, and a sweep removes it later
+        storage.drop_files(upload.path)
 
 
 def _basename(filename: str) -> str:

@@ -129,7 +129,9 @@ def _from_checkpoint(services: Services, caller: Caller, spec: JobSpec, checkpoi
 
     with services.database.read() as session:
         row = checkpoints.get(session, checkpoint_id, owner=caller.sees)
-    submodule = checkpoints.check_submodule(row, services.settings.store_dir, spec.submodule)
+    store_dir = services.settings.store_dir
+    with services.storage.using(checkpoints.directory(store_dir, row.id)):
+        submodule = checkpoints.check_submodule(row, store_dir, spec.submodule)
     family, _ = pretrained.split_name(row.architecture)
     return _Start(row.name, pretrained.FAMILIES[family].tasks, None, submodule)
 

@@ -60,7 +60,8 @@ async def read_job(
 @router.delete("/{job_id}", status_code=204, responses=responses(404, 409))
 def delete_job(job_id: IdPath, services: ServicesDep, caller: CallerDep, actor: ActorDep) -> None:
     """Delete an ended job with its events, metrics, log and TensorBoard files. Its model stays."""
-    jobs.delete(services.database, services.settings.store_dir, job_id, owner=caller.sees, by=actor)
+    store_dir = services.settings.store_dir
+    jobs.delete(services.database, store_dir, job_id, owner=caller.sees, by=actor, storage=services.storage)
     services.database.scrub()
 
 

@@ -18,6 +18,7 @@ from app.uploads import disk_errors
 from models_store import aliases, registry
 from models_store.database.tables import DatasetRow, ModelRow
 from models_store.keys import Caller
+from models_store.storage import needs
 
 router = APIRouter(prefix="/models", tags=["models"])
 _CHUNK: Final = 2**20
@@ -75,15 +76,25 @@ def _answer(services: Services, row: ModelRow, dataset: DatasetRow | None, wante
 
     settings, headers = services.settings, _headers(row, wanted)
     if wanted is Format.ZIP:
-        content = pretrained.download.as_zip(row, dataset, settings.store_dir)
-        return StreamingResponse(content, headers=headers, media_type=_MEDIA_TYPES[wanted])
-    with disk_errors(), ExitStack() as stack:
+        with ExitStack() as stack:
+            stack.enter_context(needs.of_model(services.storage, settings.store_dir, row.id))
+            content = pretrained.download.as_zip(row, dataset, settings.store_dir)
+            return StreamingResponse(
+                _to_end(content, stack.pop_all()), headers=headers, media_type=_MEDIA_TYPES[wanted]
+            )
+    with disk_errors(), needs.of_model(services.storage, settings.store_dir, row.id), ExitStack() as stack:
         # On the data disk, without a name: however this process ends, nothing of it stays.
         file = stack.enter_context(tempfile.TemporaryFile(dir=settings.uploads_dir))
         pretrained.download.write_checkpoint(row, dataset, settings.store_dir, file)
         headers["Content-Length"] = str(file.seek(0, 2))
         stack.pop_all()
     return StreamingResponse(_chunks(file), headers=headers, media_type=_MEDIA_TYPES[wanted])
+
+
+def _to_end(content: Iterator[bytes], kept: ExitStack) -> Iterator[bytes]:
+    """What is read stays until it has been."""
+    with kept:
+        yield from content
 
 
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:

@@ -35,7 +35,7 @@ def delete_model(ref: RefPath, services: ServicesDep, caller: CallerDep, actor: 
     Its trunk goes with the last model that stands on it: now, or, while jobs run, when they have ended.
     """
     store_dir = services.settings.store_dir
-    trunk = registry.delete(services.database, store_dir, ref, owner=caller.sees, by=actor)
+    trunk = registry.delete(services.database, store_dir, ref, owner=caller.sees, by=actor, storage=services.storage)
     services.pool.drop(ref)
-    unused_trunks.drop(services.database, store_dir, trunk)
+    unused_trunks.drop(services.database, store_dir, trunk, services.storage)
     services.database.scrub()

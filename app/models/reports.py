@@ -10,10 +10,10 @@ from app.deps import CallerDep, Closed, PreferHeader, ServicesDep
 from app.errors import responses
 from app.jobs import answering, evaluating
 from app.jobs.schemas import Job
+from app.models import reading
 from app.models.refs import RefPath
 from app.reports import Report
-from models_store import aliases, registry
-from models_store.reporting import stored
+from models_store import aliases
 
 router = APIRouter(prefix="/models", tags=["models"])
 
@@ -34,7 +34,7 @@ def read_model_report(ref: RefPath, services: ServicesDep, caller: CallerDep) ->
     """What was measured when the model was made, on items that it was not trained on."""
     with services.database.read() as session:
         row = aliases.resolve(session, ref, caller=caller)
-    return stored.read(registry.directory(services.settings.store_dir, row.id))
+    return reading.report(services, row)
 
 
 @router.post("/{ref:model}/evaluate", status_code=202, responses=responses(404, 409, 429))

@@ -47,7 +47,7 @@ def _all(services: Services) -> list[BackboneInfo]:
     """The families' lists, and what is here beyond them (families such as hf cannot list their names)."""
     from app import pretrained  # noqa: PLC0415 - see there
 
-    mirror = pretrained.Mirror(services.settings.store_dir)
+    mirror = pretrained.Mirror(services.settings.store_dir, services.storage)
     here = pretrained.catalogue.cached() | {(entry.backbone, entry.weights) for entry in mirror.list()}
     available: dict[str, list[str]] = {}
     for backbone, weights in sorted(here):

@@ -1,16 +1,13 @@
 """Prometheus metrics of this process, and those of the database when they are asked for."""
 
-from typing import Final
+import sys
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from sqlalchemy import func, select
 from starlette.types import Scope
 
-from models_store import workers
+from app.operating.stored import Stored
+from app.predictions.batching import MAX_BATCH
 from models_store.database.engine import Database
-from models_store.database.tables import JobRow
-
-_STATES: Final = ("queued", "running", "succeeded", "failed", "cancelled")
 
 
 class Telemetry:
@@ -28,8 +25,28 @@ class Telemetry:
             registry=self._registry,
         )
         self._predictions = Counter("finetuned_predictions", "Inputs answered.", ("outcome",), registry=self._registry)
-        self._jobs = Gauge("finetuned_jobs", "Jobs and imports by state.", ("kind", "state"), registry=self._registry)
-        self._workers = Gauge("finetuned_workers", "Live workers by lane.", ("lane",), registry=self._registry)
+        self._batches = Histogram(
+            "finetuned_prediction_batch_items",
+            "Inputs that went through an engine together.",
+            buckets=(1, 2, 4, 8, 12, MAX_BATCH),
+            registry=self._registry,
+        )
+        self._engines = Histogram(
+            "finetuned_engine_seconds",
+            "Time of such a batch in the engine and its models' heads.",
+            buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0),
+            registry=self._registry,
+        )
+        self._lookups = Counter(
+            "finetuned_model_lookups",
+            "Models that were in memory, or had to be loaded.",
+            ("found",),
+            registry=self._registry,
+        )
+        self._gpu = Gauge(
+            "finetuned_serving_gpu_memory_bytes", "Memory that this process holds on GPUs.", registry=self._registry
+        )
+        self._gpu.set_function(_on_gpus)
 
     def observe_request(self, scope: Scope, status: int, seconds: float) -> None:
         """Count an answer under its route's pattern: never under the path, of which there are endlessly many."""
@@ -42,19 +59,29 @@ class Telemetry:
         self._predictions.labels("answered").inc(answered)
         self._predictions.labels("failed").inc(failed)
 
+    def observe_batch(self, items: int, seconds: float) -> None:
+        """A batch has been through an engine."""
+        self._batches.observe(items)
+        self._engines.observe(seconds)
+
+    def observe_lookup(self, *, in_memory: bool) -> None:
+        """A request has asked for a model."""
+        self._lookups.labels("memory" if in_memory else "disk").inc()
+
     def render(self, database: Database) -> bytes:
         """Everything in Prometheus' text format.
 
         Raises:
             UnavailableError: the database does not answer.
         """
-        counts = select(JobRow.kind, JobRow.state, func.count()).group_by(JobRow.kind, JobRow.state)
-        with database.read() as session:
-            found = {(kind, state): count for kind, state, count in session.execute(counts)}
-            lanes = [worker.lane for worker in workers.live(session)]
-        for kind in {kind for kind, _ in found}:
-            for state in _STATES:
-                self._jobs.labels(kind, state).set(found.get((kind, state), 0))
-        for lane in ("training", "light"):
-            self._workers.labels(lane).set(lanes.count(lane))
-        return generate_latest(self._registry)
+        stored = CollectorRegistry()
+        stored.register(Stored(database))
+        return generate_latest(self._registry) + generate_latest(stored)
+
+
+def _on_gpus() -> float:
+    """Only where this process has begun to use one: asking would begin it."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return 0.0
+    return float(sum(torch.cuda.memory_allocated(number) for number in range(torch.cuda.device_count())))

@@ -8,12 +8,13 @@ those who wait, so that one with many requests holds up nobody with few.
 
 import threading
 import time
-from collections import OrderedDict, deque
-from collections.abc import Hashable, Iterator, Sequence
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
+from models_store import spans
 from models_store.errors import UnavailableError
 
 if TYPE_CHECKING:  # torch takes seconds to import; see app.pretrained
@@ -27,6 +28,8 @@ _RATIO: Final = 1.5
 _APART: Final = 16
 """A batch is padded to its longest text, which has at most so many times, or so many more, the shortest's tokens."""
 _LOOK_AHEAD: Final = 4 * MAX_BATCH
+Observer = Callable[[int, float], None]
+"""Hears of every batch: items, seconds."""
 
 
 class Runs(Protocol):
@@ -55,6 +58,8 @@ class Ticket:
 
     def __init__(self, runs: Runs, items: "Sequence[Prepared]", deadline: float, owner: str = "") -> None:
         self.runs, self.items, self.deadline, self.owner = runs, items, deadline, owner
+        self.span = spans.current()
+        self.came_at = time.time_ns()
         self.waiting = deque(sorted(range(len(items)), key=lambda place: runs.length(items[place])))
         self._judged: list[Judged | None] = [None] * len(items)
         self._missing = len(items)
@@ -66,6 +71,14 @@ class Ticket:
         self._missing -= 1
         if not self._missing and not self._done.done():
             self._done.set_result(None)
+
+    def tell(self, items: int, batch: int, started_at: int) -> None:
+        """Of a batch that ends now, and has some of these items: how long they waited for it, and how long it took."""
+        if self.span is None:
+            return
+        sizes = {"finetuned.items": items, "finetuned.batch": batch}
+        for name, start, end in (("queue", self.came_at, started_at), ("engine", started_at, time.time_ns())):
+            self.span.child(name, sizes, start=start).end(at=end)
 
     def fail(self, error: BaseException) -> None:
         """No more will come. Only under the lock of the batcher."""
@@ -155,14 +168,22 @@ def _judged(batch: list[tuple[Ticket, int]]) -> "list[Judged]":
     return [judged[row] for row in range(len(batch))]
 
 
+def _tell(batch: list[tuple[Ticket, int]], started_at: int) -> None:
+    """Before the answers go out: the spans of a request end before it does."""
+    for ticket, items in Counter(ticket for ticket, _ in batch if ticket.span is not None).items():
+        ticket.tell(items, len(batch), started_at)
+
+
 class Batcher:
     """Runs what waits, in threads of its own.
 
     Args:
         lanes: batches that may be run at once, over all engines.
+        observe: hears of every batch.
     """
 
-    def __init__(self, lanes: int = 1) -> None:
+    def __init__(self, lanes: int = 1, observe: Observer = lambda _items, _seconds: None) -> None:
+        self._observe = observe
         self._change = threading.Condition()
         self._groups: OrderedDict[Hashable, _Group] = OrderedDict()
         self._served: OrderedDict[str, None] = OrderedDict()
@@ -208,21 +229,24 @@ class Batcher:
 
     def _work(self) -> None:
         """If this ends for a fault of its own, nobody must wait for it in vain."""
+        batch: list[tuple[Ticket, int]] = []
         try:
             while found := self._next():
                 group, batch = found
                 self._run(batch)
-                del batch, found  # what was asked for must not outlive its answer
+                batch = []
+                del found  # what was asked for must not outlive its answer
                 self._end(group)
         finally:
             with self._change:
                 self._stopping = True
                 self._change.notify_all()
-                for ticket in self._tickets():
+                for ticket in [*self._tickets(), *(ticket for ticket, _ in batch)]:
                     ticket.fail(stopping())
 
     def _run(self, batch: list[tuple[Ticket, int]]) -> None:
         """Where a batch fails, each item is tried alone, so that only a bad one fails."""
+        started_at = time.time_ns()
         try:
             judged = _judged(batch)
         except Exception as error:  # noqa: BLE001 - it is told to who asked; the next batch may be good
@@ -233,6 +257,8 @@ class Batcher:
                 for entry in batch:
                     self._run([entry])
         else:
+            self._observe(len(batch), (time.time_ns() - started_at) / 1e9)
+            _tell(batch, started_at)
             with self._change:
                 for (ticket, place), one in zip(batch, judged, strict=True):
                     ticket.give(place, one)
@@ -252,11 +278,10 @@ class Batcher:
             return None
 
     def _end(self, group: _Group) -> None:
-        """A batch is over: others may have waited for its engine."""
+        """A batch is over; the lane looks at once for what has waited for its engine."""
         with self._change:
             self._idle += 1
             group.running -= 1
-            self._change.notify_all()
 
     def _chosen(self) -> tuple[_Group, list[tuple[Ticket, int]]] | None:
         """A batch that begins with an item of who was not served for longest, from the group whose turn it is then."""

@@ -42,6 +42,7 @@ def judge(services: Services, find: Find, given: Given, leaving: Leaving) -> Fou
         FinetunedError: the model cannot be loaded.
     """
     meant = find(services.database)  # every time: an alias may have moved, through any replica
+    services.telemetry.observe_lookup(in_memory=services.pool.holds(meant.id))
     try:
         predictor = services.pool.get(meant.id)
     except OSError:

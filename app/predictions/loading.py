@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.predictions.sharing import Shared
 from models_store import registry
+from models_store.storage import LOCAL, Storage, needs
 
 if TYPE_CHECKING:  # torch takes seconds to import; see app.pretrained
     from app.pretrained import Engine, Outliers, Precision, Predictor, Preprocessing, ServingPrecision
@@ -20,8 +21,8 @@ class Loader:
         precision: see ``FINETUNED_SERVING_PRECISION``.
     """
 
-    def __init__(self, store_dir: Path, precision: "ServingPrecision") -> None:
-        self._store_dir, self._precision = store_dir, precision
+    def __init__(self, store_dir: Path, precision: "ServingPrecision", storage: Storage = LOCAL) -> None:
+        self._store_dir, self._precision, self._storage = store_dir, precision, storage
         self._engines: Shared[Engine] = Shared()
         self._preprocessings: Shared[Preprocessing] = Shared()
         self._outliers: Shared[Outliers] = Shared()
@@ -33,6 +34,10 @@ class Loader:
             UnavailableError: its trunk is missing or damaged.
             OSError: its files are gone.
         """
+        with needs.of_model(self._storage, self._store_dir, model_id):
+            return self._load(model_id)
+
+    def _load(self, model_id: str) -> "Predictor":
         from app import pretrained  # noqa: PLC0415 - see there
 
         directory = registry.directory(self._store_dir, model_id)

@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from anyio import CapacityLimiter
 
 from app.predictions.fairness import Places
+from models_store import spans
 
 
 class Sized(Protocol):
@@ -73,11 +74,18 @@ class ModelPool(Generic[M]):
                 self._models[model_id] = mine
         return known.result() if known is not None else self._fill(model_id, mine)
 
+    def holds(self, model_id: str) -> bool:
+        """Whether a model is in memory."""
+        with self._lock:
+            known = self._models.get(model_id)
+        return known is not None and known.done()
+
     def drop(self, model_id: str) -> None:
         """Forget a model, which then gives its memory back when its last request has ended."""
         with self._lock:
             self._models.pop(model_id, None)
 
+    @spans.parted("load")
     def _fill(self, model_id: str, future: "Future[M]") -> M:
         """Load for everybody who waits; a failure is told to all of them and not kept."""
         try:

@@ -10,9 +10,9 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from app.predictions.batching import MAX_BATCH, Batcher, Ticket, stopping
+from app.predictions.batching import MAX_BATCH, Batcher, Observer, Ticket, stopping
 from app.predictions.fairness import Turns
-from models_store import processors
+from models_store import processors, spans
 from models_store.errors import FinetunedError
 
 if TYPE_CHECKING:  # torch takes seconds to import; see app.pretrained
@@ -76,15 +76,16 @@ class Predicting:
 
     Args:
         timeout: seconds that items may wait for their turn.
+        observe: hears of every batch.
     """
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, observe: Observer = lambda _items, _seconds: None) -> None:
         self._timeout = timeout
         self._cores = processors.usable()
         self._turns = Turns(self._cores)
         self._threads = ThreadPoolExecutor(self._cores, thread_name_prefix="prepare")
         self._giving_way = ThreadPoolExecutor(_GIVING_WAY, "pictures", _give_way)
-        self._batcher = Batcher(self._cores)
+        self._batcher = Batcher(self._cores, observe)
 
     @property
     def waiting(self) -> int:
@@ -166,6 +167,7 @@ class Predicting:
             raise stopping() from error
         return coming.result()
 
+    @spans.parted("decode")
     def _prepare(
         self, owner: str, prepare: "Callable[[Sequence[T]], list[Prepared | FinetunedError]]", items: Sequence[T]
     ) -> "list[Prepared | FinetunedError]":

@@ -71,8 +71,10 @@ def _added(services: Services, names: WeightsNames, source: Path) -> "MirrorEntr
 
 
 def _add(services: Services, names: WeightsNames, source: Path, actor: audit.Actor) -> MirroredWeights:
-    _mirror(services).check(names.backbone, names.weights)
+    mirror = _mirror(services)
+    mirror.get(names.backbone, names.weights)  # which checks the names, and brings what others have added under them
     entry = _added(services, names, source)
+    mirror.share(entry)
     with services.database.write() as session:  # after it: adding takes long, and once more changes nothing
         audit.record(session, actor, "weights.added", f"{entry.backbone}:{entry.weights}", owner=None)
     return MirroredWeights.model_validate(asdict(entry))
@@ -93,4 +95,4 @@ def _tensors_of(source: Path) -> Iterator[Path]:
 def _mirror(services: Services) -> "Mirror":
     from app import pretrained  # noqa: PLC0415 - see there
 
-    return pretrained.Mirror(services.settings.store_dir)
+    return pretrained.Mirror(services.settings.store_dir, services.storage)

@@ -126,6 +126,7 @@ class JobRow(Base):
         _partial("ix_jobs_running", "lane", "owner", where=RUNNING),
         _partial("ix_jobs_served", "lane", "owner", "claimed_at", where=SERVED),
         _partial("ix_jobs_untold", "lane", "requires", where=UNTOLD),
+        _partial("ix_jobs_waiting", "lane", "queued_at", where=QUEUED),
         _partial("ix_jobs_shown", "id", where=SHOWN),
         _partial("ix_jobs_state", "state", "id", where=SHOWN),
         _partial("ix_jobs_owner", "owner", "id", where=SHOWN),
@@ -180,6 +181,10 @@ class JobRow(Base):
     """When a worker last took it: by this, owners take turns."""
     stranded: Mapped[bool] = mapped_column(Boolean, default=False)
     """Whether its owner was told that no live worker can run it."""
+    queued_at: Mapped[float] = mapped_column(Float)
+    """When it came into the queue, for the first time or again."""
+    trace: Mapped[str | None] = mapped_column(String(55))
+    """The span that has asked for it, as a ``traceparent``: so all attempts at it are in one trace."""
 
     decision: Mapped[Json | None] = mapped_column()
     progress: Mapped[Json | None] = mapped_column()
@@ -286,8 +291,22 @@ class WorkerRow(Base):
     """What it offers; see :mod:`models_store.labels`."""
     draining: Mapped[bool] = mapped_column(Boolean, default=False)
     """Whether it takes no further job."""
+    gpu_memory: Mapped[Json | None] = mapped_column()
+    """Bytes of its machine's GPUs: used, total."""
     started_at: Mapped[float] = mapped_column(Float)
     seen_at: Mapped[float] = mapped_column(Float)
+
+
+class CounterRow(Base):
+    """What somebody has counted; see :mod:`models_store.counters`."""
+
+    __tablename__ = "counters"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    label: Mapped[str] = mapped_column(String(40), primary_key=True)
+    counted_by: Mapped[str] = mapped_column(String(200), primary_key=True)
+    """The worker, or nothing."""
+    value: Mapped[int] = mapped_column(BigInteger)
 
 
 class IdempotencyRow(Base):

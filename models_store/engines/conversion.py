@@ -22,6 +22,7 @@ from models_store.backbones.family import Architecture, Batch
 from models_store.engines.engine import EngineUnavailableError
 from models_store.errors import UnavailableError
 from models_store.feature_cache.code import code_sha256
+from models_store.storage.needs import GRAPH
 
 XML: Final = "model.xml"
 BIN: Final = "model.bin"
@@ -49,7 +50,7 @@ class _Extractor(nn.Module):
 
 def folder(store_dir: Path, trunk: str) -> Path:
     """Where the graph of a trunk lies."""
-    return trunks.directory(store_dir, trunk) / "openvino"
+    return trunks.directory(store_dir, trunk) / GRAPH
 
 
 def ensure(store_dir: Path, trunk: str, module: nn.Module, architecture: Architecture, items: Batch) -> str | None:

@@ -12,7 +12,9 @@ from safetensors.torch import load_file
 from models_store import registry, trunk_files
 from models_store.backbones.family import Architecture
 from models_store.database.tables import DatasetRow, ModelRow
+from models_store.errors import NotFoundError
 from models_store.exchange.tensors import StoredTensor, computed_tensor, stored_tensors
+from models_store.reporting import stored
 
 BACKBONE: Final = "backbone."
 
@@ -58,22 +60,23 @@ def read(row: ModelRow, dataset: DatasetRow | None, store_dir: Path) -> Source:
     trunk, architecture = trunk_files.locate(store_dir, card["trunk"])
     tensors = [tensor.renamed(BACKBONE + tensor.name) for tensor in stored_tensors(trunk)]
     head = _head(directory, float(card.get("temperature", 1.0)))
-    return Source(row, card, _report(directory), dataset, architecture, directory, [*tensors, *head])
+    return Source(row, card, _report(directory, dataset), dataset, architecture, directory, [*tensors, *head])
 
 
 def _head(directory: Path, temperature: float) -> list[StoredTensor]:
     """The linear layer whose outputs are the logits over the temperature: plain softmax then gives what is served."""
-    stored = load_file(directory / "head.safetensors")
-    folded = {name: (stored[name].double() / temperature).to(torch.float32) for name in ("weight", "bias")}
+    layer = load_file(directory / "head.safetensors")
+    folded = {name: (layer[name].double() / temperature).to(torch.float32) for name in ("weight", "bias")}
     return [
         computed_tensor(f"head.{name}", tuple(tensor.shape), tensor.contiguous().numpy().tobytes())
         for name, tensor in folded.items()
     ]
 
 
-def _report(directory: Path) -> Mapping[str, Any] | None:
+def _report(directory: Path, dataset: DatasetRow | None) -> Mapping[str, Any] | None:
+    """Nothing of the items of a data set that was deleted, also where this copy is older than that."""
     try:
-        content: Mapping[str, Any] = json.loads((directory / "report.json").read_bytes())
-    except FileNotFoundError:
+        report = stored.read(directory)
+    except NotFoundError:
         return None
-    return content
+    return report if dataset is not None else stored.without_items(report)

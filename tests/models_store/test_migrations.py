@@ -11,7 +11,7 @@ from sqlalchemy import inspect, select, text
 import models_store.database.migrate as migrating
 from models_store import audit, keys
 from models_store.database.engine import Database
-from models_store.database.tables import Base, DatasetRow
+from models_store.database.tables import Base, DatasetRow, JobRow
 
 EARLIER = (
     "INSERT INTO datasets "
@@ -84,4 +84,25 @@ def test_the_audit_log_can_be_taken_back_and_made_again(database_url: str) -> No
     migrating.migrate(database)
     with database.read() as session:
         assert session.scalars(select(DatasetRow.id)).all() == ["ds_1"]
+    database.close()
+
+
+EARLIER_JOB = (
+    "INSERT INTO jobs (id, kind, lane, owner, name, dataset_id, request, config, metadata, state, attempt, fence, "
+    "barren, cancel_requested, created_at) "
+    "VALUES ('job_1', 'fine_tune', 'training', 'ann', 'j', 'ds_1', '{}', '{}', '{}', 'queued', 0, 0, 0, false, 7.5)"
+)
+
+
+def test_a_job_of_before_has_waited_since_it_was_made_and_has_no_trace(database_url: str) -> None:
+    database = Database(database_url)
+    _to(database, "0007", EARLIER_JOB)
+    before = _indexes(database)
+    migrating.migrate(database)
+    with database.read() as session:
+        row = session.get_one(JobRow, "job_1")
+        assert (row.queued_at, row.trace) == (7.5, None)
+    assert _indexes(database) == before | {"ix_jobs_waiting"}
+    _to(database, "-0007")
+    assert _indexes(database) == before
     database.close()

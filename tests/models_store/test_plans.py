@@ -181,6 +181,7 @@ WORK: dict[str, Work] = {
     "resolve a name": _resolved,
     "know a key": lambda database: keys.authenticate(database, keys.create(database, "ann", "user")[1]),
     "know an admin": keys.any_admin,
+    "longest wait": reading(lambda session: jobs.longest_wait(session, "training")),
     "free workers": reading(lambda session: workers.free(session, "training")),
 }
 FEW = ("SCAN workers", "SEARCH workers", "SCAN found", "SCAN jobs BY ix_jobs_running")

@@ -9,7 +9,9 @@ from sqlalchemy import func, select, update
 from models_store import datasets, registry
 from models_store.database.engine import Database
 from models_store.database.tables import IdempotencyRow, JobRow
+from models_store.errors import StorageUnavailableError
 from models_store.idempotency import Repeat
+from models_store.storage.local import LocalStorage
 from tests.models_store.rows import job, queued_job, ready_dataset
 
 CANARY = "a-name-that-only-this-item-has"
@@ -75,6 +77,33 @@ def test_a_models_report_keeps_its_figures_and_forgets_the_items(database: Datab
     report = json.loads((folder / "report.json").read_text())
     assert CANARY not in str(report)
     assert (report["accuracy"], report["splits"]["validation"]["accuracy"]) == (0.9, 0.9)
+
+
+class _FailsOnce(LocalStorage):
+    """A store that is shared and does not answer the first time; ``sent`` is what it got of reports."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self._answers = False
+
+    def push(self, folder: Path, *, final: Path | None = None, anew: bool = False) -> None:
+        assert (final, anew) == (None, True)
+        if not self._answers:
+            self._answers = True
+            raise StorageUnavailableError
+        self.sent.append((folder / "report.json").read_text())
+
+
+def test_a_deletion_that_the_store_has_not_heard_of_is_told_to_it_at_the_next_try(
+    database: Database, tmp_path: Path
+) -> None:
+    dataset, storage = ready_dataset(database), _FailsOnce()
+    _model(database, tmp_path, dataset)
+    with pytest.raises(StorageUnavailableError):
+        datasets.delete(database, tmp_path, dataset, owner="ann", storage=storage)
+    datasets.delete(database, tmp_path, dataset, owner="ann", storage=storage)
+    (report,) = storage.sent
+    assert CANARY not in report
 
 
 def test_the_report_of_an_evaluation_forgets_the_items_too(database: Database, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import torch
 from sqlalchemy.orm import Session
 from torch import Tensor
 
-from models_store import bundle, datasets, leases, registry
+from models_store import bundle, datasets, leases, registry, spans
 from models_store.abstaining import RARE
 from models_store.agreement import check_labels, check_task
 from models_store.database.tables import DatasetRow, Json, ModelRow
@@ -17,6 +17,7 @@ from models_store.errors import FinetunedError, InvalidError
 from models_store.itemset import SPLITS, ItemSet
 from models_store.predictor import Judged, Predictor
 from models_store.reporting.report import Scored, figures
+from models_store.storage import needs
 from worker.attempt import Attempt
 
 BATCH: Final = 32
@@ -44,6 +45,8 @@ def run(attempt: Attempt) -> None:
     check_task(model, dataset)
     check_labels(model, dataset)
     store_dir = attempt.settings.store_dir
+    needs.hold_model(attempt.storage, store_dir, model.id)
+    attempt.storage.hold(datasets.directory(store_dir, dataset.fingerprint or ""))
     stored = bundle.read(registry.directory(store_dir, model.id))
     predictor = Predictor(stored, open_for(store_dir, stored.card))
     with ItemSet(datasets.directory(store_dir, dataset.fingerprint or "")) as itemset:
@@ -62,6 +65,7 @@ def _rows(attempt: Attempt) -> tuple[ModelRow, DatasetRow]:
     return model, dataset
 
 
+@spans.parted("evaluating")
 def _answers(attempt: Attempt, predictor: Predictor, itemset: ItemSet) -> _Answers:
     """Items of like size are asked together, so that a batch of texts is hardly padded; rows are in the set's order."""
     items = list(itemset.items())
@@ -94,6 +98,7 @@ def _checked(one: Judged | FinetunedError, name: str) -> Judged:
     return one
 
 
+@spans.parted("report")
 def _report(model: ModelRow, dataset: DatasetRow, predictor: Predictor, answers: _Answers) -> Json:
     scored, labels, temperature = answers.scored, predictor.labels, predictor.temperature
     parts = {name: scored.split(name) for name in SPLITS}

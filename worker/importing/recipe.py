@@ -1,14 +1,16 @@
 """The import of a data set as a durable job: check the upload, publish the item set, mark the row."""
 
+import contextlib
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy.orm import Session
 
 from models_store import datasets, leases, usage
 from models_store.database.tables import DatasetRow, Json
-from models_store.errors import ConflictError
+from models_store.errors import ConflictError, StorageUnavailableError
 from models_store.quarantine.confinement import confine
 from worker.attempt import Attempt
 from worker.importing.importer import ImportOptions, import_upload
@@ -29,12 +31,13 @@ def run(attempt: Attempt) -> None:
     Raises:
         FinetunedError: the set cannot be used; its problems are stored with it.
     """
-    elsewhere = attempt.database.engine.dialect.name != "sqlite"
-    os.nice(_NICE)
-    confine(more_memory=_MEMORY, file_size=ImportLimits().total_bytes + _BESIDE, network=elsewhere)
     with attempt.database.read() as session:
         dataset = datasets.get(session, attempt.row().dataset_id, owner=None)
-    upload = attempt.settings.uploads_dir / (dataset.upload or "")
+    accepted = attempt.settings.uploads_dir / (dataset.upload or "")
+    upload = attempt.storage.fetch_file(accepted, attempt.directory / "upload", dataset.upload_sha256 or "")
+    elsewhere = attempt.database.engine.dialect.name != "sqlite" or attempt.storage.shared
+    os.nice(_NICE)
+    confine(more_memory=_MEMORY, file_size=ImportLimits().total_bytes + _BESIDE, network=elsewhere)
 
     def on_progress(fraction: float) -> None:
         attempt.check_stop()
@@ -53,10 +56,14 @@ def run(attempt: Attempt) -> None:
         _keep_problems(attempt, dataset.id, error.problems)
         raise
 
+    folder = datasets.directory(attempt.settings.store_dir, result.fingerprint)
+    _push(attempt, folder)
+
     def publish(session: Session) -> Json:
         # A data set with the same content may have been deleted, and its folder with it, since the set was written.
-        if not datasets.directory(attempt.settings.store_dir, result.fingerprint).is_dir():
-            raise ConflictError("content_deleted", "The same content was deleted during the import. Upload it again.")
+        datasets.lock_content(session, result.fingerprint)
+        if not attempt.storage.there(folder):
+            raise _deleted()
         stored = usage.room(session, dataset.owner, attempt.settings.max_stored_bytes)
         stored.check(result.bytes - dataset.bytes)
         datasets.mark_ready(session, dataset.id, **vars(result))
@@ -64,6 +71,25 @@ def run(attempt: Attempt) -> None:
 
     leases.succeed(attempt.database, attempt.claim, publish)
     upload.unlink(missing_ok=True)
+    with contextlib.suppress(StorageUnavailableError):  # it is in the log, and a sweep removes it later
+        attempt.storage.drop_files(accepted)
+
+
+def _push(attempt: Attempt, folder: Path) -> None:
+    """Keep the item set on this machine and let others see it.
+
+    Raises:
+        ConflictError: ``content_deleted``.
+    """
+    attempt.storage.hold(folder)
+    try:
+        attempt.storage.push(folder)
+    except FileNotFoundError as error:
+        raise _deleted() from error
+
+
+def _deleted() -> ConflictError:
+    return ConflictError("content_deleted", "The same content was deleted during the import. Upload it again.")
 
 
 def _limits(attempt: Attempt, dataset: DatasetRow) -> ImportLimits:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytorch_lightning as pl
 
-from models_store import leases
+from models_store import leases, spans
 from models_store.database.tables import Json
 from worker.attempt import Attempt, StoppedPolitelyError
 from worker.training.checkpointing import Checkpoints
@@ -85,6 +85,7 @@ class Reporter(pl.Callback):
             "val_loss": float(trainer.callback_metrics["val_loss"]),
             "val_accuracy": float(trainer.callback_metrics["val_accuracy"]),
         }
+        spans.event("epoch", {"finetuned.epoch": trainer.current_epoch})
         self._unsent[trainer.current_epoch] = {**metrics, "lr": pl_module.rates()}
         self._current = metrics
         if time.monotonic() - self._sent_at > SEND_SECONDS:

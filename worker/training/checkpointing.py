@@ -24,7 +24,9 @@ from models_store import leases
 from models_store.artifacts import sha256_file, write_atomic
 from models_store.database.tables import Json
 from worker.attempt import Attempt, StoppedPolitelyError
+from worker.training import elsewhere
 from worker.training.data import Batches
+from worker.training.devices import group
 
 KEPT = 2
 FORMAT = 2
@@ -85,7 +87,7 @@ def _as_disk_error() -> Iterator[None]:
 def newest_intact(attempt: Attempt) -> Json | None:
     """The newest checkpoint of the job whose file hashes right; tells in the job's history when one does not."""
     kept = (attempt.row().checkpoint or {}).get("kept", [])
-    for entry in kept:
+    for entry in (_brought(attempt, one) for one in kept):
         if not entry["finished"] and entry.get("format") != FORMAT:
             wrong = "is of another version of this service"
         elif not (_intact(entry) and (entry["best"] is None or _intact(entry["best"]))):
@@ -95,6 +97,12 @@ def newest_intact(attempt: Attempt) -> Json | None:
             return dict(entry)
         leases.log(attempt.database, attempt.claim, f"checkpoint of epoch {entry['epoch']} {wrong}; falling back")
     return None
+
+
+def _brought(attempt: Attempt, entry: Json) -> Json:
+    """A checkpoint and the best weights that belong to it, as they lie on this machine."""
+    best = entry["best"]
+    return {**elsewhere.brought(attempt, entry), "best": best and elsewhere.brought(attempt, best)}
 
 
 def _intact(entry: Json) -> bool:
@@ -121,6 +129,8 @@ class Checkpoints(Checkpoint):
         self._kept: list[Json] = [resumed] if resumed else []
         self._restored: dict[str, Any] | None = None
         self._saved_at = time.monotonic()
+        self._unsent: list[Path] = []
+        self._sent_before: list[Path] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Restore what the set-up itself changes, as late as possible: random generators, place in the data."""
@@ -132,9 +142,9 @@ class Checkpoints(Checkpoint):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Add the random generators' state and the place in the data."""
+        """Add the random generators' state, on several devices that of each process, and the place in the data."""
         del trainer, pl_module
-        checkpoint["random_state"] = random_state()
+        checkpoint["random_state"], *checkpoint["random_states_of_others"] = group.gathered(random_state())
         checkpoint["loader"] = self._loader.state_dict()
 
     def on_load_checkpoint(
@@ -142,7 +152,8 @@ class Checkpoints(Checkpoint):
     ) -> None:
         """Keep for the start what was added."""
         del trainer, pl_module
-        self._restored = {name: checkpoint[name] for name in ("random_state", "loader")}
+        states = [checkpoint["random_state"], *checkpoint.get("random_states_of_others", [])]
+        self._restored = {"random_state": states[group.place()[0]], "loader": checkpoint["loader"]}
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -158,8 +169,9 @@ class Checkpoints(Checkpoint):
         values = {name: float(trainer.callback_metrics[name]) for name in ("val_loss", "val_accuracy")}
         if self.best is not None and not self._improved(values):
             return
-        state = _model(pl_module).state_dict()
-        self._best_weights = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
+        if trainer.is_global_zero:
+            state = _model(pl_module).state_dict()
+            self._best_weights = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
         self.best = {"epoch": trainer.current_epoch, **values}
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -178,15 +190,23 @@ class Checkpoints(Checkpoint):
         return now > before if self._monitor == "val_accuracy" else now < before
 
     def _save_if_due(self, trainer: pl.Trainer, *, finished: bool) -> None:
-        due = time.monotonic() - self._saved_at > self._attempt.settings.checkpoint_interval_seconds
-        if due or finished or self._attempt.stop_requested:
+        late = time.monotonic() - self._saved_at > self._attempt.settings.checkpoint_interval_seconds
+        due, stop = group.first_says(late, self._attempt.stop_requested)
+        if due or finished or stop:
             self._save(trainer, finished=finished)
-        if self._attempt.stop_requested:
+        if stop:
+            group.first_says(stop)  # the first still keeps what was saved; nobody must end before it has
             raise StoppedPolitelyError
 
     def _save(self, trainer: pl.Trainer, *, finished: bool) -> None:
         path = self._attempt.directory / f"step-{trainer.global_step:09d}.ckpt"
         trainer.save_checkpoint(path)
+        if trainer.is_global_zero:
+            self._keep(trainer, path, finished=finished)
+        self._saved_at = time.monotonic()
+
+    def _keep(self, trainer: pl.Trainer, path: Path, *, finished: bool) -> None:
+        self._unsent.append(path)
         self._save_best()
         entry: Json = {
             "path": str(path),
@@ -201,21 +221,33 @@ class Checkpoints(Checkpoint):
         self.before_save()
         self._attempt.point_to({"kept": kept[:KEPT], "halvings": self._halvings})
         self._kept = kept[:KEPT]
-        self._saved_at = time.monotonic()
         self._drop(kept[KEPT:])
+        self._send()
 
     def _save_best(self) -> None:
         if self.best is None or self._best_weights is None or "path" in self.best:
             return
         path = self._attempt.directory / f"best-{self.best['epoch']:06d}.safetensors"
         write_atomic(path, save(self._best_weights))
+        self._unsent.append(path)
         self.best = {**self.best, "path": str(path), "sha256": sha256_file(path)}
+
+    def _send(self) -> None:
+        """What a store that machines share lacks: after the pointer, which must not wait for a store that is slow."""
+        while self._unsent:
+            path = self._unsent[0]
+            if path.is_file() and not elsewhere.push(self._attempt, path):
+                return  # each of the others would wait as long, and the training with them
+            self._unsent.pop(0)
+        while self._sent_before:
+            elsewhere.drop(self._attempt, self._sent_before.pop())
 
     def _drop(self, old: list[Json]) -> None:
         """Files that no kept checkpoint names any more."""
         needed = {path for entry in self._kept for path in _files(entry)}
         for path in {path for entry in old for path in _files(entry)} - needed:
             Path(path).unlink(missing_ok=True)
+            self._sent_before.append(Path(path))
 
 
 def _nothing() -> None:

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -22,11 +22,14 @@ from models_store.database.tables import DatasetRow
 from models_store.errors import FinetunedError, InvalidError
 from models_store.itemset import Item, ItemSet
 from models_store.preprocessing.protocol import Prepared, Preprocessing
+from worker.training.devices import group
 from worker.training.sampling import Order, Rows, shuffled
 
 Fetch = Callable[[Rows], Batch]
 """Row numbers → a batch that holds ``label`` beside the inputs."""
 AHEAD = 2
+IGNORED: Final = -100
+"""The label of an item that takes part in a step and does not count in it, as cross-entropy has it."""
 
 
 @runtime_checkable
@@ -39,6 +42,9 @@ class ChangingRows(Protocol):
 
 class Loader:
     """Iterates over rows ``0 … size-1`` in batches of at most ``batch_size`` over all processes.
+
+    Each process has its part of every batch, and every row is in one part. Where a batch has fewer rows than there are
+    processes, those without one get its first row as ``IGNORED`` if they are to take a step on it, else no batch.
 
     Args:
         size: number of rows.
@@ -75,6 +81,7 @@ class Loader:
         for batch in self._fetched(self._batches()[self._taken :]):
             self._taken += 1
             yield batch
+        self._taken = len(self)  # also where this process had no part of the last
 
     def begin(self, epoch: int) -> None:
         """Start an epoch from its first batch."""
@@ -96,15 +103,20 @@ class Loader:
     def _batches(self) -> list[Callable[[], Batch]]:
         """The epoch's batches of this process, each still to be fetched."""
         order, places, epoch, fetch = self._order(), np.arange(self._size), self.epoch, self._fetch
-        rank, world = _process()
+        number, processes = group.place()
 
         def batch(start: int) -> Batch:
-            mine = places[start : start + self.batch_size][rank::world]
+            whole = places[start : start + self.batch_size]
+            mine = whole[number::processes] if number < len(whole) else whole[:1]
             rows = order[mine]
             fetched = fetch.drawn(rows, epoch, mine) if isinstance(fetch, ChangingRows) else fetch(rows)
+            if number >= len(whole):
+                fetched = {**fetched, "label": torch.full_like(fetched["label"], IGNORED)}
             return {name: one.pin_memory() for name, one in fetched.items()} if self._pin else fetched
 
-        return [partial(batch, start) for start in range(0, self._size, self.batch_size)]
+        starts = range(0, self._size, self.batch_size)
+        steps = self._seed is not None
+        return [partial(batch, start) for start in starts if steps or number < min(self.batch_size, self._size - start)]
 
     def _fetched(self, batches: list[Callable[[], Batch]]) -> Iterator[Batch]:
         if not self._threads:
@@ -226,9 +238,3 @@ class FeatureRows:
         """A batch with ``features`` and ``label``."""
         chosen = torch.from_numpy(rows)
         return {"features": self.features.index_select(0, chosen), "label": self.labels.index_select(0, chosen)}
-
-
-def _process() -> tuple[int, int]:
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return torch.distributed.get_rank(), torch.distributed.get_world_size()
-    return 0, 1

@@ -8,12 +8,13 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from models_store import bundle, ids, leases, registry, trunks
+from models_store import bundle, ids, leases, registry, spans, trunks
 from models_store.backbones.family import Backbone
 from models_store.database.tables import DatasetRow, Json
 from models_store.errors import UnavailableError
 from models_store.network import Network
 from models_store.spec import JobSpec
+from models_store.storage import needs
 from models_store.trunks import backbone_sha256
 from worker.attempt import Attempt
 from worker.training import hardware, report
@@ -84,6 +85,9 @@ def export(
         card = bundle.complete(directory, parity=parity)
         attempt.progress("exporting", 1.0)
         attempt.beat()
+        attempt.storage.hold(directory)
+        for folder in _stored(attempt, directory, trunk):
+            attempt.storage.push(folder)
         _publish(attempt, spec, data.row, model_id, directory, trunk, card)
     except UnavailableError:
         raise  # the commit may have been made: the files stay, and a sweep removes what no row names
@@ -119,6 +123,7 @@ def _card(
     }
 
 
+@spans.parted("publish")
 def _publish(
     attempt: Attempt, spec: JobSpec, dataset: DatasetRow, model_id: str, directory: Path, trunk: str, card: Json
 ) -> None:
@@ -138,9 +143,19 @@ def _publish(
     )
 
     def publish(session: Session) -> Json:
+        for folder in _stored(attempt, directory, trunk):
+            attempt.storage.push(folder)  # unless it is there, as ever, but for a trunk on which nothing has stood
         return {"model": registry.publish(session, model).id}
 
+    spans.note({"finetuned.model.id": model_id})
+
     leases.succeed(attempt.database, attempt.claim, publish)
+
+
+def _stored(attempt: Attempt, directory: Path, trunk: str) -> list[Path]:
+    """The folders of a model: the trunk, its graph where there is one, and the bundle."""
+    found = [*needs.of_trunk(attempt.settings.store_dir, trunk), directory]
+    return [folder for folder in found if folder.is_dir()]
 
 
 def _size(folder: Path) -> int:

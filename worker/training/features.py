@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models_store import leases
+from models_store import leases, spans
 from worker.attempt import Attempt
 from worker.training.caching.files import new_rows, seal, sealed_rows
 from worker.training.caching.filling import Part
@@ -109,6 +109,7 @@ class Extraction:
         self._fill(end, everything=True)
         return {split: one.all() for split, one in self._splits.items()}
 
+    @spans.parted("features")
     def _fill(self, end: float, *, everything: bool) -> None:
         def on_batch(done: int, total: int) -> None:
             self._attempt.check_stop()

@@ -8,6 +8,7 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping
 from torch import Tensor
 
+from models_store import spans
 from models_store.database.tables import Json
 from models_store.network import Network
 from models_store.preprocessing.protocol import Preprocessing
@@ -18,6 +19,8 @@ from worker.training.augmentation import AugmentedRows
 from worker.training.callbacks import Reporter
 from worker.training.checkpointing import AtomicCheckpointIO, Checkpoints, newest_intact
 from worker.training.data import Batches, Data, FeatureRows, ItemRows, Loader, Runs
+from worker.training.devices import ddp, group, ranks
+from worker.training.devices.tuning import SharedFinetuner
 from worker.training.features import Extraction
 from worker.training.head_tuning import ROWS_A_RUN, HeadFinetuner, batches_a_run
 from worker.training.module import Finetuner, HeadOnFeatures
@@ -46,6 +49,7 @@ class Material:
         return bool(self.features)
 
 
+@spans.parted("fitting")
 def fit(
     attempt: Attempt,
     spec: JobSpec,
@@ -55,25 +59,47 @@ def fit(
     material: Material,
     halvings: int,
 ) -> Json:
-    """Train, leave the best weights in the network, and give the best epoch's metrics."""
+    """Train, leave the best weights in the network, and give the best epoch's metrics.
+
+    On several devices other processes train; when they have, the training is as one that an earlier attempt finished.
+    """
+    resumed = newest_intact(attempt)
+    if spec.training.devices > 1 and not (resumed and resumed["finished"]):
+        resumed = ranks.train(attempt, spec.training.devices, resumed, halvings)
+    module, checkpoints = train(attempt, spec, data, network, strategy, material, halvings, resumed=resumed)
+    checkpoints.load_best(module)
+    return checkpoints.best or {}
+
+
+def train(
+    attempt: Attempt,
+    spec: JobSpec,
+    data: Data,
+    network: Network,
+    strategy: Strategy,
+    material: Material,
+    halvings: int,
+    *,
+    resumed: Json | None,
+) -> tuple[Finetuner, Checkpoints]:
+    """This process's part in the training, from a checkpoint on, if it has not ended with that."""
     training = spec.training
-    train, validation = _loaders(training, data, material, halvings)
+    loader, validation = _loaders(training, data, material, halvings)
     module = _module(training, data, strategy.parameter_groups(network, training), material)
     monitor = training.early_stopping.monitor if training.early_stopping else "val_loss"
-    resumed = newest_intact(attempt)
-    checkpoints = Checkpoints(attempt, train, monitor, resumed, halvings)
-    reporter = Reporter(attempt, train, checkpoints, FEATURES_END if material.cached else EVIDENCE_END)
+    checkpoints = Checkpoints(attempt, loader, monitor, resumed, halvings)
+    reporter = Reporter(attempt, loader, checkpoints, FEATURES_END if material.cached else EVIDENCE_END)
     if resumed is None or not resumed["finished"]:
         acting = [*strategy.callbacks(network, training), *_early_stopping(training)]
-        callbacks = [reporter, *acting, EventFiles(attempt, reporter), checkpoints]
+        telling = [EventFiles(attempt, reporter)] if group.place()[0] == 0 else []
+        callbacks = [reporter, *acting, *telling, checkpoints]
         trainer = _trainer(attempt, training, callbacks, module, 2**halvings)
         hardware.let_torch_ask_cuda()
         threads = hardware.threads_for(_products(training, network, material))
         suits = not material.cached and layout.suits(network, training, data.train)
         with threads, layout.channels_last(network, wanted=suits):
-            trainer.fit(module, train, validation, ckpt_path=resumed["path"] if resumed else None, weights_only=True)
-    checkpoints.load_best(module)
-    return checkpoints.best or {}
+            trainer.fit(module, loader, validation, ckpt_path=resumed["path"] if resumed else None, weights_only=True)
+    return module, checkpoints
 
 
 def material(
@@ -88,6 +114,11 @@ def material(
     if caches_features(strategy, training):
         features = extraction.all(FEATURES_END)
         return Material(features["train"], features["validation"], HeadOnFeatures(network.head), features)
+    return raw(training, data, network, preprocessing)
+
+
+def raw(training: Training, data: Data, network: Network, preprocessing: Preprocessing) -> Material:
+    """What a job trains on that caches nothing."""
     train: ItemRows | AugmentedRows = data.train
     if training.augmentation != "none":
         train = AugmentedRows(data.train, preprocessing, training.augmentation, training.seed)
@@ -122,7 +153,8 @@ def _module(training: Training, data: Data, groups: list[Group], material: Mater
     classes = len(data.labels)
     weights = _class_weights(data.train.labels, classes) if training.class_weights == "balanced" else None
     if not material.cached:
-        return Finetuner(material.model, groups, training, classes, weights)
+        tuner = SharedFinetuner if group.place()[1] > 1 else Finetuner
+        return tuner(material.model, groups, training, classes, weights)
     steps = -(-len(material.train) // examples_a_step(training))
     return HeadFinetuner(material.model, groups, training, classes, weights, steps)
 
@@ -153,7 +185,9 @@ def _trainer(
 ) -> pl.Trainer:
     """A Trainer for the module; one that steps by itself also clips and accumulates by itself."""
     automatic = module.automatic_optimization
+    several = group.place()[1] > 1
     return pl.Trainer(
+        strategy=ddp.ChildrenStrategy(module.trained(), training.seed) if several else "auto",
         max_epochs=training.max_epochs,
         accelerator=training.accelerator,
         devices=training.devices,

@@ -10,8 +10,11 @@ import torch
 from models_store import processors
 from models_store.errors import InvalidError
 from models_store.spec import Training
+from worker.training.devices import group
 
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
+ALWAYS: Final = 2
+"""Processes that a job may have on any CPU, to try out what several devices do; more only where there are cores."""
 SMALL_PRODUCTS: Final = 100_000_000
 """Multiplications of a step that one thread does in hundredths of a second."""
 _FULL: Final[Precision] = "32-true"
@@ -20,16 +23,17 @@ _MIXED_BF16: Final[Precision] = "bf16-mixed"
 
 
 def resolve_accelerator(training: Training) -> Training:
-    """Replace ``accelerator: auto`` by what there is.
+    """Replace ``accelerator: auto`` by what there is, and see that there is as much of it as the job asks for.
 
     Raises:
         InvalidError: ``accelerator_unavailable``, ``devices_unsupported``.
     """
-    _check(training)
     accelerator = training.accelerator
     if accelerator == "auto":
         accelerator = "gpu" if torch.cuda.is_available() else "cpu"
-    return training.model_copy(update={"accelerator": accelerator})
+    resolved = training.model_copy(update={"accelerator": accelerator})
+    _check(resolved)
+    return resolved
 
 
 def resolve_precision(training: Training, *, trains_backbone: bool) -> Training:
@@ -56,10 +60,26 @@ def _check(training: Training) -> None:
             "The worker that took the job has no GPU. Choose accelerator auto or cpu, or start a worker with a GPU.",
             param="training.accelerator",
         )
-    if training.devices > 1:
+    most, what = (torch.cuda.device_count(), "GPUs") if training.accelerator == "gpu" else _processes()
+    if training.devices > most:
         raise InvalidError(
-            "devices_unsupported", "A job runs on one device as yet. Leave devices at 1.", param="training.devices"
+            "devices_unsupported",
+            f"The worker that took the job has {most} {what}. Choose no more devices, or start a worker that has them.",
+            param="training.devices",
         )
+    if training.batch_size != "auto" and training.batch_size < training.devices:
+        raise InvalidError(
+            "devices_unsupported",
+            f"A batch of {training.batch_size} has no item for each of {training.devices} devices. "
+            f"Choose fewer devices, or a batch_size of at least {training.devices}.",
+            param="training.batch_size",
+        )
+
+
+def _processes() -> tuple[int, str]:
+    """On a CPU a device is a process."""
+    cores = processors.usable()
+    return (cores, "CPU cores") if cores >= ALWAYS else (ALWAYS, "devices for a job")
 
 
 def device(training: Training) -> torch.device:
@@ -73,8 +93,8 @@ def lightning_precision(training: Training) -> Precision:
 
 
 def preparing_threads() -> int:
-    """Threads that decode and tokenize beside the computation."""
-    return min(8, processors.usable())
+    """Threads that decode and tokenize beside the computation; the processes of one training share the machine."""
+    return min(8, max(1, processors.usable() // group.place()[1]))
 
 
 def let_torch_ask_cuda() -> None:

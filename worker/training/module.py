@@ -74,7 +74,7 @@ class Finetuner(pl.LightningModule):
 
     def loss(self, batch: Batch) -> Tensor:
         """What a step on a batch lowers."""
-        inputs, labels = _split(batch)
+        inputs, labels = split(batch)
         logits = self.model(inputs).float()
         weights = self._class_weights if isinstance(self._class_weights, Tensor) else None
         return F.cross_entropy(logits, labels, weights, label_smoothing=self._training.label_smoothing)
@@ -85,7 +85,7 @@ class Finetuner(pl.LightningModule):
 
     def validation_step(self, batch: Batch, _index: int) -> None:
         """Plain cross-entropy and accuracy, exact over the whole split."""
-        inputs, labels = _split(batch)
+        inputs, labels = split(batch)
         logits = self.model(inputs).float()
         self._val_loss.update(F.cross_entropy(logits, labels), len(labels))
         self._val_accuracy.update(logits, labels)
@@ -131,13 +131,17 @@ class Finetuner(pl.LightningModule):
         """Optimizer steps of the whole training, if nothing stops it early."""
         return int(self.trainer.estimated_stepping_batches)
 
+    def trained(self) -> list[nn.Parameter]:
+        """Everything that trains at any time."""
+        return [parameter for group in self._groups for parameter in group["params"]]
+
     def rates(self) -> dict[str, float]:
         """The learning rate now of each group that trains; one that is still frozen has none."""
         (optimizer,) = self.trainer.optimizers
         return {group["name"]: float(group["lr"]) for group in optimizer.param_groups if _trains(group)}
 
 
-def _split(batch: Batch) -> tuple[Batch, Tensor]:
+def split(batch: Batch) -> tuple[Batch, Tensor]:
     """What the model reads, and the labels: many a library's forward refuses a name that it does not know."""
     return {name: tensor for name, tensor in batch.items() if name != "label"}, batch["label"]
 

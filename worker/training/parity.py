@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from models_store import leases, trunks
+from models_store import leases, spans, trunks
 from models_store.artifacts import write_atomic
 from models_store.bundle import StoredModel
 from models_store.database.tables import Json
@@ -61,6 +61,7 @@ class Certifier:
     keep: bool
     by_torch: bool
 
+    @spans.parted("parity")
     def certificate(self, engines: list[str]) -> Json:
         """That of the first engine that agrees. ``reused`` tells that it took no pass.
 

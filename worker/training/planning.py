@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from models_store import leases, processors
+from models_store import leases, processors, spans
 from models_store.backbones.family import Batch
 from models_store.database.tables import Json
 from models_store.decision import Known, decide, possible, size
@@ -21,6 +21,7 @@ EVIDENCE_END: Final = 0.05
 """The fraction of the whole job that a probe or a measurement takes …"""
 FEATURES_END: Final = 0.6
 """… and that the one pass of a frozen backbone takes."""
+ONE_DEVICE: Final = "one device trains the head: on cached features others would wait for each other"
 _COMES_TO: Final = {"gradual": "full"}
 """Strategies that train more at their end than at their start, and how much that is."""
 
@@ -50,6 +51,7 @@ class Planning:
         """The items that take the most memory; again and again where there are too few."""
         return self._data.train(np.resize(self._data.train.by_size()[::-1], count))
 
+    @spans.parted("planning")
     def settle(self) -> tuple[JobSpec, Json]:
         """The resolved specification and the decision, stored with the job; those of an earlier attempt stay."""
         made = self._attempt.row().decision
@@ -57,6 +59,8 @@ class Planning:
             return self._spec, made
         decision = decide(self._spec, self._attempt.settings, self._known(), possible(self._network.architecture.task))
         training = self._resolve(decision["strategy"])
+        if training.devices < self._spec.training.devices:
+            decision["reason"] += f"; {ONE_DEVICE}"
         spec = self._spec.model_copy(update={"training": training})
         config = spec.model_dump(mode="json")
         leases.write(self._attempt.database, self._attempt.claim, config=config, decision=decision)
@@ -86,10 +90,13 @@ class Planning:
             self._log(
                 "the training items are augmented: the backbone computes them anew in every epoch, without a cache"
             )
+        if cached and training.devices > 1:
+            self._log(f"devices: 1 instead of {training.devices}, as {ONE_DEVICE}")
+            training = training.model_copy(update={"devices": 1})
         if training.batch_size == "auto":
             choice = self._batch_size(training, strategy, cached=cached)
             self._log(f"batch_size auto: {choice.batch_size} ({choice.why})")
-            training = training.model_copy(update={"batch_size": choice.batch_size})
+            training = training.model_copy(update={"batch_size": max(choice.batch_size, training.devices)})
         if training.precision == "auto":
             training = training.model_copy(update={"precision": self._precision(training, strategy)})
         return training

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytorch_lightning as pl
 
-from models_store import datasets
+from models_store import checkpoints, datasets, spans
 from models_store.backbones import FAMILIES, split_name
 from models_store.backbones.family import Backbone
 from models_store.database.tables import DatasetRow
@@ -14,6 +14,7 @@ from models_store.mirror import Mirror
 from models_store.network import Network
 from models_store.preprocessing.protocol import Preprocessing
 from models_store.spec import JobSpec
+from models_store.storage import needs
 from models_store.trunks import backbone_sha256
 from worker.attempt import Attempt
 from worker.training import hardware, serving
@@ -24,25 +25,45 @@ from worker.training.features import PASS_BATCH, Extraction
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """``network`` stands on the backbone's module, whose weights, untrained as yet, ``backbone_sha256`` names."""
+class Assembled:
+    """``network`` stands on the backbone's module."""
 
     spec: JobSpec
     backbone: Backbone
     data: Data
     network: Network
+
+
+@dataclass(frozen=True)
+class Prepared(Assembled):
+    """The backbone's weights, untrained as yet, ``backbone_sha256`` names."""
+
     backbone_sha256: str
     extraction: Extraction
 
 
+@spans.parted("loading")
 def prepare(attempt: Attempt, dataset: DatasetRow, halvings: int) -> Prepared:
-    """Seed every generator, load, and build.
+    """All of it.
 
     Args:
         halvings: how often the batch was halved for memory.
 
     Raises:
         FinetunedError: the backbone cannot be had, or does not fit the data set.
+    """
+    base = assemble(attempt, dataset)
+    spec, backbone, data, network = base.spec, base.backbone, base.data, base.network
+    sha256 = backbone_sha256(network.backbone)
+    extraction = _extraction(attempt, spec, data, network, backbone.preprocessing, sha256, halvings)
+    return Prepared(spec, backbone, data, network, sha256, extraction)
+
+
+def assemble(attempt: Attempt, dataset: DatasetRow) -> Assembled:
+    """Seed every generator, load, and build: the same wherever it is done.
+
+    Raises:
+        FinetunedError: as for :func:`prepare`.
     """
     spec = asked(attempt)
     pl.seed_everything(spec.training.seed, verbose=False)
@@ -51,9 +72,7 @@ def prepare(attempt: Attempt, dataset: DatasetRow, halvings: int) -> Prepared:
     network = Network(backbone.module, backbone.architecture, len(data.labels))
     if backbone.head is not None:
         backbone.head.copy_into(network.head, data.labels)
-    sha256 = backbone_sha256(network.backbone)
-    extraction = _extraction(attempt, spec, data, network, backbone.preprocessing, sha256, halvings)
-    return Prepared(spec, backbone, data, network, sha256, extraction)
+    return Assembled(spec, backbone, data, network)
 
 
 def asked(attempt: Attempt) -> JobSpec:
@@ -79,10 +98,21 @@ def dataset_of(attempt: Attempt) -> DatasetRow:
 def _load_backbone(attempt: Attempt, spec: JobSpec) -> Backbone:
     attempt.progress("loading", 0.0)
     family, name = split_name(spec.backbone)
+    _hold_start(attempt, family, name)
+    mirror = Mirror(attempt.settings.store_dir, attempt.storage)
     options = {**spec.preprocessing.model_dump(exclude_none=True), "submodule": spec.submodule}
-    backbone = FAMILIES[family].load(name, spec.weights, Mirror(attempt.settings.store_dir), options)
+    backbone = FAMILIES[family].load(name, spec.weights, mirror, options)
     attempt.check_stop()
     return backbone
+
+
+def _hold_start(attempt: Attempt, family: str, name: str) -> None:
+    """Have here what a shared store has of the backbone; the mirror sees to its own."""
+    store_dir = attempt.settings.store_dir
+    if family == "checkpoint":
+        attempt.storage.hold(checkpoints.directory(store_dir, name))
+    elif family == "model":
+        needs.hold_model(attempt.storage, store_dir, name)
 
 
 def _open(attempt: Attempt, dataset: DatasetRow, backbone: Backbone) -> Data:
@@ -93,7 +123,9 @@ def _open(attempt: Attempt, dataset: DatasetRow, backbone: Backbone) -> Data:
             "Choose a backbone of the data set's task.",
             param="backbone",
         )
-    itemset = ItemSet(datasets.directory(attempt.settings.store_dir, dataset.fingerprint or ""))
+    directory = datasets.directory(attempt.settings.store_dir, dataset.fingerprint or "")
+    attempt.storage.hold(directory)
+    itemset = ItemSet(directory)
     labels = [entry["label"] for entry in dataset.classes]
 
     def rows(split: str) -> ItemRows:

@@ -44,12 +44,13 @@ def _train(attempt: Attempt, dataset: DatasetRow, halvings: int) -> None:
 
 
 def _halve(attempt: Attempt, halvings: int, error: torch.OutOfMemoryError) -> None:
-    """Start again with half the batch on the device and twice the accumulation: the same training in less memory.
+    """Start again with half the batch on each device and twice the accumulation: the same training in less memory.
 
     Raises:
         InvalidError: ``out_of_memory``, one example at a time is still too much.
     """
-    if 2**halvings >= 2 * fitting.examples_a_step(asked(attempt).training):
+    training = asked(attempt).training
+    if 2**halvings * training.devices >= 2 * fitting.examples_a_step(training):
         message = "The device has too little memory even for one example at a time. Choose a smaller backbone."
         raise InvalidError("out_of_memory", message, param="backbone") from error
     attempt.point_to({"kept": [], "halvings": halvings})

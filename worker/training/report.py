@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from models_store import datasets
+from models_store import datasets, spans
 from models_store.backbones.family import Backbone
 from models_store.database.tables import Json
 from models_store.itemset import SPLITS, ItemSet
@@ -41,6 +41,7 @@ class Measured:
     validation: Scored
 
 
+@spans.parted("report")
 def measure(
     attempt: Attempt,
     data: Data,

@@ -9,6 +9,7 @@ from models_store import leases, trunks
 from models_store.backbones.family import Batch
 from models_store.engines import conversion
 from models_store.network import Network
+from models_store.storage import needs
 from worker.attempt import Attempt
 from worker.training.caching.ways import Way, openvino_way, torch_way
 from worker.training.data import ItemRows
@@ -25,6 +26,7 @@ def way(attempt: Attempt, network: Network, rows: ItemRows, device: torch.device
     if device.type != "cpu":
         return torch_way(network, device)
     store_dir = attempt.settings.store_dir
+    attempt.storage.hold(*needs.of_trunk(store_dir, trunks.trunk_sha256(network.backbone, network.architecture)))
     trunk = trunks.put(store_dir, network.backbone, network.architecture)
     if "openvino" in engines(attempt, trunk, network, rows):
         return openvino_way(store_dir, trunk)
@@ -39,6 +41,7 @@ def engines(attempt: Attempt, trunk: str, network: Network, rows: ItemRows) -> l
         rows: items of the kind that it will be asked.
     """
     training = network.training
+    attempt.storage.hold(*needs.of_trunk(attempt.settings.store_dir, trunk))
     refused = conversion.ensure(attempt.settings.store_dir, trunk, network.backbone, network.architecture, _few(rows))
     network.train(training)
     if refused is None:

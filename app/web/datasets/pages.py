@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import Query, Request, Response
 
-from app.datasets import endpoints
+from app.datasets import endpoints, opening
 from app.datasets.schemas import Split
 from app.deps import ActorDep, CallerDep, IdPath, Services, ServicesDep
 from app.web import live
@@ -15,7 +15,6 @@ from app.web.rendering import html, redirected, render, texts
 from app.web.routing import page_router
 from models_store import datasets
 from models_store.database.tables import DatasetRow
-from models_store.itemset import ItemSet
 from models_store.keys import Caller
 
 router = page_router("/ui/datasets")
@@ -93,7 +92,7 @@ def more_samples(
     """All items of a class, a part at a time."""
     row = _row(services, caller, dataset_id, with_problems=False)
     wanted = Wanted(label, split, start)
-    with _opened(services, row) as itemset:
+    with opening.items(services, row) as itemset:
         found, more = samples.of_class(itemset, wanted, _MORE_SAMPLES, text=row.task == _TEXT)
     following = start + _MORE_SAMPLES if more else None
     template = "datasets/_samples.html" if start else "datasets/class.html"
@@ -132,10 +131,6 @@ def _row(services: Services, caller: Caller, dataset_id: str, *, with_problems: 
         return datasets.get(session, dataset_id, owner=caller.sees, with_problems=with_problems)
 
 
-def _opened(services: Services, row: DatasetRow) -> ItemSet:
-    return ItemSet(datasets.directory(services.settings.store_dir, str(row.fingerprint)))
-
-
 def _shown(request: Request, services: Services, row: DatasetRow) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "dataset": row,
@@ -145,14 +140,16 @@ def _shown(request: Request, services: Services, row: DatasetRow) -> dict[str, A
     if row.status == "ready":
         labels = tuple(one["label"] for one in row.classes)
         directory = datasets.directory(services.settings.store_dir, str(row.fingerprint))
-        shown["balance"] = class_balance(list(samples.counts(directory, labels).items()), texts(request))
+        with services.storage.using(directory):
+            counts = samples.counts(directory, labels)
+        shown["balance"] = class_balance(list(counts.items()), texts(request))
         shown |= _classes(services, row, 0)
     return shown
 
 
 def _classes(services: Services, row: DatasetRow, start: int) -> dict[str, Any]:
     labels = [one["label"] for one in row.classes]
-    with _opened(services, row) as itemset:
+    with opening.items(services, row) as itemset:
         found = [
             (label, *samples.of_class(itemset, Wanted(label), _SAMPLES, text=row.task == _TEXT))
             for label in labels[start : start + _CLASSES]

@@ -8,8 +8,10 @@ from typing import Any, Final
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 
+from app.datasets import opening
 from app.deps import Services
 from app.jobs.schemas import Decision
+from app.models import reading
 from app.models.schemas import Model
 from app.web.charts.bars import per_class
 from app.web.charts.confusion import confusions
@@ -21,7 +23,6 @@ from models_store.database.tables import DatasetRow, JobRow, ModelRow
 from models_store.errors import FinetunedError, NotFoundError
 from models_store.itemset import ItemSet
 from models_store.keys import Caller
-from models_store.reporting import stored
 
 Json = dict[str, Any]
 TEXT: Final = "text-classification"
@@ -130,7 +131,7 @@ def parts(services: Services, dataset: DatasetRow | None, report: Json | None) -
 
 def _report(services: Services, row: ModelRow) -> Json | None:
     try:
-        return stored.read(registry.directory(services.settings.store_dir, row.id))
+        return reading.report(services, row)
     except NotFoundError:
         return None
 
@@ -150,7 +151,7 @@ def _with_texts(services: Services, dataset: DatasetRow | None, mistakes: Sequen
         return list(mistakes)
     with ExitStack() as stack:
         try:
-            items = stack.enter_context(ItemSet(datasets.directory(services.settings.store_dir, dataset.fingerprint)))
+            items = stack.enter_context(opening.items(services, dataset))
             return [{**mistake, "text": _text(items, mistake["item"])} for mistake in mistakes]
         except FinetunedError:  # its files are gone or damaged: the figures are told all the same
             return list(mistakes)

@@ -273,3 +273,17 @@ def test_an_engine_that_takes_one_batch_at_a_time_gets_one(two_lanes: Batcher) -
     assert engine.batches == [[0]]
     engine.gate.set()
     assert values(waiting) == [2]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_lane_that_ends_by_a_fault_of_its_own_leaves_nobody_waiting() -> None:
+    def faulty(items: int, seconds: float) -> None:
+        del items, seconds
+        raise SystemExit  # the thread ends, and says nothing
+
+    batcher, engine = Batcher(2, faulty), Doubles(parallel=2)
+    ticket = batcher.submit(engine, [item(1), item(2)], FAR)  # one item for each lane
+    with pytest.raises(UnavailableError) as told:
+        ticket.judged()
+    assert told.value.code == "stopping"
+    batcher.stop()

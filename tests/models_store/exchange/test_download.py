@@ -13,9 +13,11 @@ from safetensors.torch import load_file
 from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer
 
 from models_store import bundle, trunk_files
+from models_store.database.tables import DatasetRow
 from models_store.errors import UnavailableError
 from models_store.exchange import download
 from models_store.mirror import Mirror
+from models_store.reporting.stored import without_items
 from tests.models_store.exchange.stored import LABELS, TEMPERATURE, Stored, keep
 from tests.models_store.samples import tiny_text_model
 from tests.models_store.tiny_models import image_model
@@ -88,13 +90,18 @@ def test_a_folder_of_images_is_one_of_transformers(tmp_path: Path) -> None:
     assert processor.size["height"] == 32
 
 
-def test_the_report_comes_along_where_there_is_one(stored: Stored, tmp_path: Path) -> None:
+def test_the_report_comes_along_and_tells_of_items_while_their_data_set_is_there(
+    stored: Stored, tmp_path: Path
+) -> None:
     (stored.directory / "report.json").write_text(json.dumps(REPORT, ensure_ascii=False), "utf-8")
+    dataset = DatasetRow(id="ds_1", name="벌레", classes=[], splits={"train": 30, "validation": 6})
     try:
-        folder = stored.unpacked(tmp_path)
+        folders = [stored.unpacked(tmp_path / name, of) for name, of in (("with", dataset), ("without", None))]
     finally:
         (stored.directory / "report.json").unlink()
-    assert json.loads((folder / "report.json").read_text("utf-8")) == REPORT
+    whole, bare = (json.loads((folder / "report.json").read_text("utf-8")) for folder in folders)
+    assert whole == REPORT
+    assert bare == without_items(REPORT) != REPORT
 
 
 FIGURES = {

@@ -4,12 +4,30 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.training.data import Loader, Runs
+from worker.training.data import IGNORED, Loader, Runs
+from worker.training.devices import group
 from worker.training.sampling import Rows
 
 
 def fetch(rows: Rows) -> dict[str, torch.Tensor]:
     return {"rows": torch.from_numpy(rows)}
+
+
+def labelled(rows: Rows) -> dict[str, torch.Tensor]:
+    return {"rows": torch.from_numpy(rows), "label": torch.zeros(len(rows), dtype=torch.long)}
+
+
+def parts(size: int, batch: int, processes: int, seed: int | None) -> list[list[list[int]]]:
+    """The batches of each process in its second epoch, without what does not count."""
+    found = []
+    for number in range(processes):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(group, "place", lambda number=number: (number, processes))
+            loader = Loader(size, labelled, batch, seed=seed)
+            list(loader)
+            batches = list(loader)
+        found.append([one["rows"][one["label"] != IGNORED].tolist() for one in batches])
+    return found
 
 
 def drawn(loader: Loader) -> list[list[int]]:
@@ -74,3 +92,25 @@ def test_runs_hand_out_the_batches_of_their_loader_and_go_on_after_any_run(
     assert begun + [one["rows"].tolist() for run in runs for one in run] == expected
     assert taken + len(runs) == len(first)
     assert all(len(run) == together for run in runs[:-1])
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(2, 5))
+def test_processes_share_each_batch_and_take_as_many_steps(size: int, batch: int, processes: int) -> None:
+    found = parts(size, batch, processes, seed=3)
+    alone = Loader(size, fetch, batch, seed=3)
+    alone.begin(1)
+    whole = drawn(alone)
+    assert [len(one) for one in found] == [len(whole)] * processes
+    for number, rows in enumerate(whole):
+        shares = [one[number] for one in found]
+        assert sorted(row for share in shares for row in share) == sorted(rows)
+        assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(2, 5))
+def test_processes_validate_each_row_once_and_nothing_that_does_not_count(
+    size: int, batch: int, processes: int
+) -> None:
+    found = parts(size, batch, processes, seed=None)
+    assert sorted(row for one in found for rows in one for row in rows) == list(range(size))
+    assert all(rows for one in found for rows in one)

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from models_store import processors
 from models_store.errors import InvalidError
 from models_store.spec import Training
 from worker.training.hardware import (
@@ -40,10 +41,19 @@ def test_precision_32_may_be_a_number_or_a_word() -> None:
     assert [lightning_precision(resolved) for resolved in words] == ["32-true"] * 2
 
 
-def test_more_devices_than_one_are_refused_with_what_to_do() -> None:
-    with pytest.raises(InvalidError, match="Leave devices at 1") as refusal:
-        resolve_accelerator(Training(devices=2))
-    assert refusal.value.code == "devices_unsupported"
+@pytest.mark.parametrize(("cores", "most"), [(1, 2), (2, 2), (6, 6)])
+def test_a_cpu_has_a_device_a_core_and_two_in_any_case(monkeypatch: pytest.MonkeyPatch, cores: int, most: int) -> None:
+    monkeypatch.setattr(processors, "usable", lambda: cores)
+    assert resolve_accelerator(Training(accelerator="cpu", devices=most)).devices == most
+    with pytest.raises(InvalidError, match=f"has {most} .* Choose no more devices") as refusal:
+        resolve_accelerator(Training(accelerator="cpu", devices=most + 1))
+    assert (refusal.value.code, refusal.value.param) == ("devices_unsupported", "training.devices")
+
+
+def test_a_batch_with_fewer_items_than_devices_is_refused_with_what_to_do() -> None:
+    with pytest.raises(InvalidError, match="a batch_size of at least 2") as refusal:
+        resolve_accelerator(Training(accelerator="cpu", devices=2, batch_size=1))
+    assert (refusal.value.code, refusal.value.param) == ("devices_unsupported", "training.batch_size")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

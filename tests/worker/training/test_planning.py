@@ -181,3 +181,22 @@ def test_equal_jobs_choose_the_same_precision_without_measuring_again(tmp_path: 
     second, _ = job.again(backbone).settle()
     assert first == second
     assert backbone.seen == 0
+
+
+@pytest.mark.parametrize(("strategy", "devices"), [("freeze", 1), ("full", 2)])
+def test_one_device_trains_a_head_on_cached_features_and_the_job_says_so(
+    tmp_path: Path, strategy: str, devices: int
+) -> None:
+    job = trainable(tmp_path, strategy=strategy, training={"devices": 2, "accelerator": "cpu"})
+    spec, decision = job.settle()
+    assert spec.training.devices == devices
+    assert ("one device trains the head" in decision["reason"]) == (devices == 1)
+    assert ("devices: 1 instead of 2" in "\n".join(job.log())) == (devices == 1)
+
+
+def test_a_batch_size_that_is_chosen_has_an_item_for_each_device(tmp_path: Path) -> None:
+    asked = {"devices": 16, "accelerator": "cpu", "batch_size": "auto", "precision": "32"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processors, "usable", lambda: 16)
+        spec, _ = trainable(tmp_path, strategy="full", training=asked).settle()
+    assert spec.training.batch_size == 16

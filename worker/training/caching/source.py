@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from models_store import leases
+from models_store import counters, leases
 from models_store.backbones import FAMILIES
 from models_store.feature_cache.code import code_sha256
 from models_store.feature_cache.shelf import Keeper, Key, Shelf
@@ -76,7 +76,14 @@ class FeatureSource:
             message = f"features of {what}: {computed} computed; the cache is switched off"
         held = self.attempt.claim
         counts = {"cached": recalled, "computed": computed}
-        self.attempt.persist(lambda: leases.log(self.attempt.database, held, message, **counts))
+
+        def told() -> None:
+            with self.attempt.database.write() as session:
+                leases.add_log(session, held, message, **counts)
+                for where, number in (("cache", recalled), ("computed", computed)):
+                    counters.add(session, counters.FEATURES, where, number)
+
+        self.attempt.persist(told)
 
 
 def kept(
