@@ -71,9 +71,9 @@ def _head(sent: Sent, end: int) -> Any:
     try:
         return inputs.parsed(sent.body[:end])
     except HTTPException:
-        if sent.kind != BINARY_TYPE:
+        if sent.kind != BINARY_TYPE and sent.head_length is None:
             raise
-        # Any bytes are a well-formed body of this type, so it is the content that is wrong, not the form.
+        # Any bytes are a well-formed body then, so it is the content that is wrong, or the header; not the form.
         raise tensors.invalid(f"the first {end:,} bytes of the body are no JSON, or {HEAD_LENGTH} is wrong") from None
 
 

@@ -147,7 +147,7 @@ def test_preparing_for_a_training_starts_no_gpu_and_no_threads_but_those_that_ar
         "before = len(os.listdir('/proc/self/task'))\n"
         "import worker.training.recipe, torch\n"
         "assert not torch.cuda.is_initialized()\n"
-        "assert len(os.listdir('/proc/self/task')) == before"
+        "assert len(os.listdir('/proc/self/task')) <= before"
     )
     several = {**os.environ, "OPENBLAS_NUM_THREADS": "2"}
     subprocess.run([sys.executable, "-c", script], env=several, check=True, timeout=SECONDS)

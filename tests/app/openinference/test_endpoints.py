@@ -232,6 +232,12 @@ def test_bytes_that_do_not_begin_with_json_are_refused_for_what_they_hold(served
     assert HEAD in answer.json()["detail"]
 
 
+def test_a_header_that_cuts_the_json_short_is_refused(served: Served) -> None:
+    headers = {"Content-Type": "application/json", HEAD: "1"}
+    answer = served.client.post(f"/v2/models/{served.texts}/infer", content=b"{}", headers=headers)
+    assert_refused(answer, 422, "invalid_tensor")
+
+
 @pytest.mark.parametrize("head", ["3", "x", "-1"])
 def test_a_body_that_is_shorter_than_it_says_is_refused(served: Served, head: str) -> None:
     answer = served.client.post(f"/v2/models/{served.texts}/infer", content=b"{}", headers={HEAD: head})
