@@ -21,6 +21,7 @@ UPLOAD_BYTES = 8_000_000
 MANY = 100
 
 
+@pytest.mark.slow
 def test_a_running_job_does_not_notice_that_the_api_was_killed(make_service: Callable[..., Service]) -> None:
     service = make_service().start()
     dataset = service.upload("pictures.zip", sets.picture_zip(6))["id"]
@@ -34,6 +35,7 @@ def test_a_running_job_does_not_notice_that_the_api_was_killed(make_service: Cal
     assert service.client.get(f"/models/{job['model']}").status_code == 200
 
 
+@pytest.mark.slow
 def test_queued_jobs_run_although_the_api_was_killed(make_service: Callable[..., Service]) -> None:
     service = make_service().start()
     datasets = imports.post(service, 5)

@@ -47,6 +47,7 @@ def test_nothing_is_lost_when_the_broker_is_killed_and_consuming_goes_on_within_
     recovered(service, before + meanwhile, since=time.monotonic())
 
 
+@pytest.mark.slow
 def test_queued_jobs_run_although_the_broker_was_wiped(
     make_service: Callable[..., Service], broker_program: str
 ) -> None:
@@ -71,6 +72,7 @@ def test_fifty_queued_jobs_all_run_after_the_broker_is_wiped(make_service: Calla
     imports.done_once(service, datasets, 400)
 
 
+@pytest.mark.slow
 def test_an_idle_worker_still_hears_after_the_broker_was_wiped(make_service: Callable[..., Service]) -> None:
     service = make_service().start()
     imports.done_once(service, imports.post(service, 1), RECOVERY_SECONDS)
@@ -94,6 +96,7 @@ def training(service: Service, max_epochs: int) -> str:
     return job_id
 
 
+@pytest.mark.slow
 def test_a_running_job_finishes_while_the_broker_is_down(make_service: Callable[..., Service]) -> None:
     service = make_service().start()
     job_id = training(service, max_epochs=3)
@@ -174,6 +177,7 @@ def test_worker_and_api_recover_within_a_minute_from_connections_that_lead_nowhe
     recovered(service, imports.post(service, 1, seconds=ANSWER_SECONDS), since)
 
 
+@pytest.mark.slow
 def test_a_message_that_comes_50_times_makes_one_attempt(
     make_service: Callable[..., Service], broker_program: str
 ) -> None:

@@ -61,6 +61,7 @@ def test_while_its_process_starts(service: Service, pictures: str) -> None:
     cancelled_within_five_seconds(service, job_id)
 
 
+@pytest.mark.slow
 def test_while_it_computes_features(service: Service, pictures: str) -> None:
     job_id = long_job(service, pictures, "freeze")
     in_phase(service, job_id, "features")

@@ -57,6 +57,7 @@ def training(service: Service, max_epochs: int) -> str:
     return job_id
 
 
+@pytest.mark.slow
 @about_sqlite
 def test_a_locked_database_is_told_in_seconds_and_everything_goes_on_when_it_is_free(
     make_service: Callable[..., Service],
@@ -113,6 +114,7 @@ def restart(service: Service, server: postgresql.Server) -> None:
         server.start()
 
 
+@pytest.mark.slow
 def test_api_and_worker_reconnect_to_a_restarted_postgresql(
     make_service: Callable[..., Service], postgresql_server: postgresql.Server
 ) -> None:
@@ -222,6 +224,7 @@ def _set_leases(database: Database, until: ColumnElement[float]) -> None:
         session.execute(update(JobRow).where(JobRow.state == "running").values(lease_until=until))
 
 
+@pytest.mark.slow
 def test_many_sweeps_at_once_requeue_each_dead_attempt_once(
     make_service: Callable[..., Service], installation_database: str
 ) -> None:

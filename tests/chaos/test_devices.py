@@ -43,6 +43,7 @@ def none_is_left(service: Service) -> None:
     until(lambda: not service.children(RANK), 10, "no rank is left")
 
 
+@pytest.mark.slow
 def test_a_job_of_which_one_rank_is_killed_goes_on_succeeds_and_predicts(service: Service, pictures: str) -> None:
     job_id, ranks = training(service, pictures)
     ranks[1].kill()

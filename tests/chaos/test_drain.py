@@ -15,6 +15,7 @@ def service(make_service: Callable[..., Service]) -> Service:
     return make_service(OMP_NUM_THREADS="1", FINETUNED_STANDBY="false").start()
 
 
+@pytest.mark.slow
 def test_a_worker_that_drains_finishes_its_job_takes_no_other_and_ends(service: Service) -> None:
     running = long_job(service)
     waiting = service.post_job(row(service, running).dataset_id, SQUEEZENET, weights=None, training=LONG)

@@ -40,6 +40,7 @@ def ended(service: Service, dataset: str, module: str, strategy: str = "freeze",
     return service.finished(job_id, 120)
 
 
+@pytest.mark.slow
 def test_a_module_that_behaves_succeeds(service: Service, pictures: str) -> None:
     job = ended(service, pictures, "tiny")
     assert job["status"] == "succeeded", job["error"]
@@ -64,6 +65,7 @@ def test_a_hanging_job_ends_as_stalled(service: Service, pictures: str) -> None:
     until(lambda: not service.job_processes(), 20, "no process is left of it")
 
 
+@pytest.mark.slow
 def test_a_poison_job_is_capped_and_others_go_on(service: Service, pictures: str) -> None:
     poison = service.post_job(pictures, "plugin/crashing")
     good = service.post_job(pictures, "plugin/tiny", training={"max_epochs": 1})

@@ -77,6 +77,7 @@ def test_a_job_whose_whole_worker_is_killed_resumes_on_the_next_worker(service: 
     resumed_and_done(service, job_id, attempts=2)
 
 
+@pytest.mark.slow
 def test_a_launcher_that_is_killed_leaves_no_process_behind(service: Service) -> None:
     long_job(service)
     family = psutil.Process(service.pid("worker")).children(recursive=True)
@@ -89,7 +90,7 @@ def test_a_job_of_a_worker_that_is_stopped_goes_back_to_the_queue_and_spends_no_
     job_id = long_job(service)
     assert service.end("worker", signal.SIGTERM, seconds=30) == 0
     stopped = row(service, job_id)
-    assert (stopped.state, stopped.attempt) == ("queued", 0)
+    assert (stopped.state, stopped.attempt) == ("queued", 0), stopped.error
     assert (stopped.checkpoint or {})["kept"]
     service.start_worker()
     resumed_and_done(service, job_id, attempts=1)

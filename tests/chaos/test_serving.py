@@ -98,6 +98,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         service.stop()
 
 
+@pytest.mark.slow
 def test_while_models_are_published_and_deleted_every_answer_is_of_the_model_that_was_asked(served: Served) -> None:
     answers: list[tuple[str, httpx.Response]] = []
     stop = threading.Event()

@@ -33,6 +33,7 @@ def gone(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
+@pytest.mark.slow
 def test_a_standby_that_is_killed_while_idle_is_replaced_and_the_next_job_runs(service: Service, pictures: str) -> None:
     standby = service.ready_standby()
     standby.kill()
@@ -86,6 +87,7 @@ def test_a_standby_ends_with_its_pool_process_and_the_next_one_has_another(servi
     assert service.finished(posted(service, pictures))["status"] == "succeeded"
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_stopped_leaves_no_standby(make_service: Callable[..., Service]) -> None:
     service = make_service().start()
     standby = service.ready_standby()

@@ -109,6 +109,7 @@ def test_a_full_temporary_folder_on_another_device_harms_no_job(service: Service
     assert job["status"] == "succeeded", job["error"]
 
 
+@pytest.mark.slow
 def test_a_read_only_model_directory_fails_the_job_with_that_reason(service: Service) -> None:
     models = service.data_dir / "store" / "models"
     models.mkdir(parents=True)

@@ -59,6 +59,7 @@ def decided(job: dict[str, Any], expected: str) -> float:
     return float(decision["evidence"]["probe_accuracy"])
 
 
+@pytest.mark.slow
 def test_features_that_do_not_tell_the_classes_are_trained(between: Service) -> None:
     job = run(between, "untold.zip", archive(lambda _, number: ("red", "blue")[number // 7 % 2]), training=TRAINING)
     assert decided(job, "full") < 0.75

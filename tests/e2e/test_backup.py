@@ -84,6 +84,7 @@ def saved(service: Service, server: postgresql.Server | None, folder: Path) -> s
     return url
 
 
+@pytest.mark.slow
 def test_what_was_saved_while_the_service_worked_goes_on_elsewhere(
     make_service: Callable[..., Service], server: postgresql.Server | None, tmp_path: Path
 ) -> None:

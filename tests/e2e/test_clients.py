@@ -27,6 +27,7 @@ class Table:
         return [row[self.columns.index(name)] for row in rows]
 
 
+@pytest.mark.slow
 def test_a_table_becomes_a_model_in_an_event_loop(service: Service, tmp_path: Path) -> None:
     async def work() -> None:
         async with AsyncClient(service.url, KEY) as client:
@@ -80,6 +81,7 @@ def api(make_service: Callable[..., Service]) -> Service:
     return service
 
 
+@pytest.mark.slow
 def test_a_restart_of_the_api_is_sat_out_by_uploads_jobs_and_events(api: Service, tmp_path: Path) -> None:
     (tmp_path / "pictures.zip").write_bytes(sets.picture_zip(4, ("blue", "red")))
     with Client(api.url, KEY, patience=180) as client, ThreadPoolExecutor() as threads:

@@ -102,6 +102,7 @@ def test_the_head_begins_where_the_earlier_one_stood(
     assert torch.allclose(later["bias"][[0, 2]], earlier["bias"], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_model_that_is_deleted_while_its_successor_is_queued_fails_that_job_with_a_reason(
     service: Service, client: Client, pictures: str
 ) -> None:

@@ -66,6 +66,7 @@ def test_what_would_fail_is_told_with_the_jobs_own_code(service: Service, pictur
     assert (caught.value.status, caught.value.code) == (422, "weights_unavailable")
 
 
+@pytest.mark.slow
 def test_without_a_worker_the_decision_goes_by_size_and_nothing_is_measured(
     make_service: Callable[..., Service],
 ) -> None:

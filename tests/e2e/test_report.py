@@ -239,6 +239,7 @@ def test_a_set_that_turns_out_to_have_other_labels_fails_its_evaluation_with_the
     assert "'별로'" in (error.get("message") or error["detail"])
 
 
+@pytest.mark.slow
 def test_a_job_that_trains_the_whole_model_has_a_report_and_tells_distance_too(service: Service, pictures: str) -> None:
     job = service.finished(service.post_job(pictures, LITE0, strategy="full", training={"max_epochs": 1}))
     assert job["status"] == "succeeded", job["error"]

@@ -161,6 +161,7 @@ def test_log_lines_of_a_request_carry_its_trace(traced: Service, model: str) -> 
     assert line["path"] == "/jobs"
 
 
+@pytest.mark.slow
 def test_a_collector_that_never_answers_changes_nothing(make_service: Callable[..., Service]) -> None:
     with silent() as url:
         service = make_service(OTEL_EXPORTER_OTLP_ENDPOINT=url, OTEL_BSP_SCHEDULE_DELAY="100").start()

@@ -112,6 +112,7 @@ def test_killing_it_leaves_no_orphan_and_the_next_one_starts(data_dir: Path) -> 
         assert up.answers()
 
 
+@pytest.mark.slow
 def test_second_start_finds_key_and_data_again(data_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "films.csv").write_text(
         "text,label\n" + "".join(f"film {n},{'good' if n % 2 else 'bad'}\n" for n in range(20))
@@ -132,6 +133,7 @@ def test_second_start_finds_key_and_data_again(data_dir: Path, tmp_path: Path) -
         assert client.dataset(dataset["id"])["fingerprint"] == dataset["fingerprint"]
 
 
+@pytest.mark.slow
 def test_second_one_on_the_same_folder_says_who_runs_where(data_dir: Path) -> None:
     with _up(data_dir) as up:
         command = [sys.executable, "-m", "finetuned", "up", "--port", "0", "--data-dir", str(data_dir)]
@@ -143,6 +145,7 @@ def test_second_one_on_the_same_folder_says_who_runs_where(data_dir: Path) -> No
         assert up.answers()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "words"), [("api", "-m app"), ("worker", "-m worker"), ("valkey", "valkey.sock")])
 def test_part_that_dies_is_told_and_started_again(data_dir: Path, name: str, words: str) -> None:
     with _up(data_dir) as up:
@@ -154,6 +157,7 @@ def test_part_that_dies_is_told_and_started_again(data_dir: Path, name: str, wor
         until(up.answers, "it is ready again", 60)
 
 
+@pytest.mark.slow
 def test_second_signal_does_not_wait(data_dir: Path) -> None:
     with _up(data_dir) as up:
         worker = up.part("-m worker")

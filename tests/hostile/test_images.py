@@ -94,6 +94,7 @@ def _labelled(colours: tuple[str, str]) -> Mapping[str, bytes]:
     return made
 
 
+@pytest.mark.slow
 def test_odd_pictures_are_trained_on_and_served_alike(ann: Tenant) -> None:
     """A model is published only if serving gives its validation items the logits that training gave them."""
     files = _labelled(("red", "blue"))
