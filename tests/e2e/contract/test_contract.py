@@ -58,6 +58,7 @@ def _hold(runs: tuple[Run, ...], target: Target, installation: Service, seconds:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_the_service_keeps_the_contract_that_it_describes(target: Target, installation: Service) -> None:
     """The worker is at rest: its jobs would take longer than all the requests. In the long run it works."""
     installation.end("worker")
