@@ -1,6 +1,5 @@
 """Fixtures that several rooms need: real databases."""
 
-import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from models_store.database.engine import Database
 from models_store.database.migrate import migrate
 from tests import cluster, postgresql
+from tests.programs import missing
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,9 +23,7 @@ def _cluster() -> Iterator[None]:
 def postgresql_server() -> Iterator[postgresql.Server]:
     programs = postgresql.bin_dir()
     if programs is None:
-        if os.environ.get("CI"):
-            pytest.fail("PostgreSQL is not installed; .ci/run has to install it")
-        pytest.skip("PostgreSQL is not installed")
+        missing("PostgreSQL")
     with postgresql.running(programs) as server:
         yield server
 

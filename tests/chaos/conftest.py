@@ -1,6 +1,5 @@
 """The chaos tests break installations of their own."""
 
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,15 +12,9 @@ from tests.chaos.proxy import Proxy
 from tests.cluster import WANTED
 from tests.e2e.cluster import cluster, s3_server
 from tests.e2e.conftest import make_service
+from tests.programs import missing
 
 __all__ = ["broker_program", "cluster", "installation_database", "make_proxy", "make_service", "s3_server"]
-
-
-def missing(program: str) -> None:
-    """Skip on a developer's machine; in CI everything has to be there."""
-    if os.environ.get("CI"):
-        pytest.fail(f"{program} is not installed; .ci/run has to install it")
-    pytest.skip(f"{program} is not installed")
 
 
 @pytest.fixture(params=["redis"] if WANTED else ["valkey", pytest.param("redis", marks=pytest.mark.slow)])

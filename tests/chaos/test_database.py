@@ -24,11 +24,11 @@ from models_store.jobs import NewJob
 from models_store.sweep import sweep
 from tests import postgresql
 from tests.chaos import imports
-from tests.chaos.conftest import missing
 from tests.chaos.rows import row
 from tests.cluster import about_sqlite
 from tests.e2e import sets
 from tests.e2e.service import Service, until
+from tests.programs import missing
 
 SQUEEZENET = "torchvision/squeezenet1_1"
 LOCKED_SECONDS = 6

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
 import yaml
 
 from tests import postgresql
 from tests.e2e.conftest import make_service
 from tests.e2e.service import ROOT, Service, until
+from tests.programs import missing
 
 __all__ = ["make_service"]
 _DOCKERFILE: Final = (ROOT / "docker" / "Dockerfile").read_text("utf-8")
@@ -65,7 +65,7 @@ def test_the_images_commands_start_their_parts_and_their_health_checks_tell_when
 def test_the_broker_starts_as_compose_has_it_and_its_health_check_asks_with_the_password(tmp_path: Path) -> None:
     """With a redis-server in the place of Valkey's, which has the same options; on a socket in the place of a port."""
     if shutil.which("redis-server") is None or shutil.which("redis-cli") is None:
-        pytest.skip("redis-server is not installed")
+        missing("redis-server")
     redis = _SERVICES["redis"]
     script = redis["command"][-1].replace("$$", "$").replace("valkey-server", "redis-server")
     socket = tmp_path / "s"

@@ -1,18 +1,17 @@
 """A real browser on the running service, which hears everything that a page should not do."""
 
 import base64
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
 from tests.e2e.service import KEY, Service
+from tests.programs import missing
 
 _ARGUMENTS: Final = [
     "--no-sandbox",
@@ -40,9 +39,7 @@ def chromium() -> Iterator[Browser]:
     """Debian's Chromium."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("Chromium is not installed; .ci/run has to install it")
-        pytest.skip("Chromium is not installed")
+        missing("Chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=_ARGUMENTS)
         yield browser

@@ -1,5 +1,6 @@
 """Transactions mean the same on both databases."""
 
+import pytest
 from sqlalchemy import select, text, update
 
 from models_store.database.engine import Database
@@ -29,11 +30,8 @@ def test_who_reads_and_who_writes_after_a_glance_have_transactions_again(databas
                 other.execute(update(JobRow).values(name=JobRow.name + "x"))
             if database.has_one_writer:  # a snapshot; PostgreSQL's is one of each statement
                 assert session.scalar(NAMES) == before
-        try:
-            with database.write() as session:
-                session.execute(update(JobRow).values(name="lost"))
-                raise KeyError
-        except KeyError:
-            pass
+        with pytest.raises(KeyError), database.write() as session:
+            session.execute(update(JobRow).values(name="lost"))
+            raise KeyError
         with database.read() as session:
             assert session.scalar(NAMES) == f"{before}x"

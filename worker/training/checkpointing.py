@@ -130,7 +130,7 @@ class Checkpoints(Checkpoint):
         self._restored: dict[str, Any] | None = None
         self._saved_at = time.monotonic()
         self._unsent: list[Path] = []
-        self._sent_before: list[Path] = []
+        self._unwanted: list[Path] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Restore what the set-up itself changes, as late as possible: random generators, place in the data."""
@@ -239,15 +239,15 @@ class Checkpoints(Checkpoint):
             if path.is_file() and not elsewhere.push(self._attempt, path):
                 return  # each of the others would wait as long, and the training with them
             self._unsent.pop(0)
-        while self._sent_before:
-            elsewhere.drop(self._attempt, self._sent_before.pop())
+        while self._unwanted:
+            elsewhere.drop(self._attempt, self._unwanted.pop())
 
     def _drop(self, old: list[Json]) -> None:
         """Files that no kept checkpoint names any more."""
         needed = {path for entry in self._kept for path in _files(entry)}
         for path in {path for entry in old for path in _files(entry)} - needed:
             Path(path).unlink(missing_ok=True)
-            self._sent_before.append(Path(path))
+            self._unwanted.append(Path(path))
 
 
 def _nothing() -> None:

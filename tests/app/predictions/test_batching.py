@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from typing import Any
 
@@ -14,6 +14,7 @@ from app.predictions.batching import MAX_BATCH, Batcher, Ticket
 from models_store.errors import UnavailableError
 from models_store.predictor import Judged
 from models_store.preprocessing.protocol import Prepared
+from tests.app.service import until
 
 FAR = time.monotonic() + 1e6
 
@@ -236,14 +237,7 @@ def both_hold(batcher: Batcher, engine: Doubles) -> None:
     engine.gate.clear()
     for number in (1, 2):
         batcher.submit(engine, [item(0)], FAR)
-        until(lambda: len(engine.batches) == number, "a batch is at work")  # noqa: B023 - called at once
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.001)
+        until(lambda: len(engine.batches) == number, 10, "a batch is at work")  # noqa: B023 - called at once
 
 
 def test_batches_of_an_engine_that_takes_several_run_at_once_and_share_what_waits(two_lanes: Batcher) -> None:
@@ -260,7 +254,7 @@ def test_what_waits_is_divided_among_the_lanes_that_are_free(two_lanes: Batcher)
     engine = Doubles(parallel=2)
     engine.gate.clear()
     two_lanes.submit(engine, [item(n) for n in range(8)], FAR)
-    until(lambda: len(engine.batches) == 2, "both lanes are at work")
+    until(lambda: len(engine.batches) == 2, 10, "both lanes are at work")
     engine.gate.set()
     assert [len(batch) for batch in engine.batches] == [4, 4]
 

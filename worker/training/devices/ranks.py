@@ -19,7 +19,7 @@ from typing import Final, NoReturn, Self
 import torch
 
 from models_store.database.tables import Json
-from models_store.errors import InvalidError, LeaseLostError, StorageUnavailableError
+from models_store.errors import FinetunedError, InvalidError, LeaseLostError, StorageUnavailableError
 from worker.attempt import Attempt, CancelledByOwnerError, StoppedPolitelyError
 from worker.training.devices.line import (
     BEAT,
@@ -176,10 +176,7 @@ class Ranks:
             raise LeaseLostError(self._attempt.claim.job_id)
         if word == DIED:
             self._die_too(number, end["returncode"])
-        reason = end["error"]
-        if reason["code"] == StorageUnavailableError().code:
-            raise StorageUnavailableError
-        raise InvalidError(reason["code"], reason["message"], param=reason["param"])
+        raise failure(end["error"])
 
     def _die_too(self, number: int, returncode: int) -> NoReturn:
         """A rank's crash is the attempt's: the supervisor settles it, and tells a kill for memory by how this dies."""
@@ -202,3 +199,10 @@ def _environment(number: int, world: int) -> dict[str, str]:
         "NCCL_SOCKET_IFNAME": _LOOPBACK,
         "OMP_NUM_THREADS": str(max(1, torch.get_num_threads() // world)),
     }
+
+
+def failure(reason: Json) -> FinetunedError:
+    """What a rank has told of its failure, as it would be here: a store that does not answer fails no job."""
+    if reason["code"] == StorageUnavailableError().code:
+        return StorageUnavailableError()
+    return InvalidError(reason["code"], reason["message"], param=reason["param"])
