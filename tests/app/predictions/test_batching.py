@@ -269,14 +269,24 @@ def test_an_engine_that_takes_one_batch_at_a_time_gets_one(two_lanes: Batcher) -
     assert values(waiting) == [2]
 
 
+@pytest.mark.timeout(30)
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_lane_that_ends_by_a_fault_of_its_own_leaves_nobody_waiting() -> None:
+    """Also where another lane has struck the request off meanwhile, as nothing of it waits for a turn any more."""
+    ending, tidied = threading.Event(), threading.Event()
+
     def faulty(items: int, seconds: float) -> None:
         del items, seconds
-        raise SystemExit  # the thread ends, and says nothing
+        if not ending.is_set():
+            ending.set()
+            tidied.wait(10)
+            raise SystemExit  # the thread ends, and says nothing
 
-    batcher, engine = Batcher(2, faulty), Doubles(parallel=2)
-    ticket = batcher.submit(engine, [item(1), item(2)], FAR)  # one item for each lane
+    batcher = Batcher(2, faulty)
+    ticket = batcher.submit(Doubles(), [item(1)], FAR)
+    assert ending.wait(10)
+    assert values(batcher.submit(Doubles("other"), [item(2)], FAR)) == [4]
+    tidied.set()
     with pytest.raises(UnavailableError) as told:
         ticket.judged()
     assert told.value.code == "stopping"
