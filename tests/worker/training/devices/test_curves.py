@@ -17,6 +17,10 @@ EVERYTHING = {"class_weights": "balanced", "label_smoothing": 0.1, "sampling": "
 BERT: dict[str, Any] = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 
+NO_LOSS_DEPENDS_ON = "attention.self.key.bias"
+"""Softmax takes it out again: its gradient is rounding, of which Adam makes whole steps."""
+
+
 def compared(
     folder: Path,
     patch: pytest.MonkeyPatch,
@@ -44,6 +48,8 @@ def compared(
             assert found[name] == pytest.approx(expected[name], rel=1e-4), (name, expected, found)
     assert abs(alone[-1]["train_loss"] - alone[0]["train_loss"]) > 0.01, "a curve that is flat compares nothing"
     for name, expected_weights in weights[0].items():
+        if name.endswith(NO_LOSS_DEPENDS_ON):
+            continue
         torch.testing.assert_close(weights[1][name], expected_weights, rtol=1e-3, atol=1e-5, msg=name)
     return made[1]
 
@@ -58,7 +64,7 @@ def test_a_whole_model_with_batch_norm_weights_augmentation_and_batches_that_two
 @pytest.mark.slow
 @pytest.mark.parametrize("halvings", [0, 2])
 def test_accumulated_steps_of_adam_on_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, halvings: int) -> None:
-    training = {"optimizer": "adamw", "head_lr": 1e-2, "backbone_lr": 1e-2}
+    training = {"optimizer": "adamw", "head_lr": 1e-2, "backbone_lr": 1e-2, "max_epochs": 6}
     compared(tmp_path, monkeypatch, training, halvings=halvings, module=Words, backbone="hf/tiny/bert")
 
 
