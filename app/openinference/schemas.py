@@ -137,7 +137,10 @@ class InferRequest(Closed):
     )
     parameters: RequestParameters = RequestParameters()
     inputs: list[InputTensor] = Field(
-        min_length=1, max_length=1, description=f"One tensor, of at most {MAX_INPUTS:,} items or what the operator set."
+        min_length=1,
+        max_length=1,
+        description=f"One tensor, of at most {MAX_INPUTS:,} items or what the operator set.",
+        examples=[[{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["a film that stays with you"]}]],
     )
     outputs: list[OutputRequest] | None = Field(
         None, max_length=4, description="Left out: `label`, `score` and `probabilities`."

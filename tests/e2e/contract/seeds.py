@@ -41,13 +41,15 @@ def plant(owner: Tenant, folder: Path) -> None:
     made = [_posted(owner, "/jobs", {**_PLAIN, "dataset": pictures, "name": f"seed-{number}"}) for number in range(2)]
     trained = [owner.ended(f"/jobs/{job}", "succeeded", "failed") for job in made]
     models = [str(job["model"]) for job in trained]
+    reading = _posted(owner, "/jobs", {**_PLAIN, "backbone": "plugin/words", "dataset": films, "name": "reader"})
+    reader = str(owner.ended(f"/jobs/{reading}", "succeeded", "failed")["model"])
     evaluation = _posted(owner, f"/models/{models[0]}/evaluate", {"dataset": pictures})
     owner.ended(f"/jobs/{evaluation}", "succeeded", "failed")
     assert owner.client.put(f"/models/{models[0]}/aliases/production").status_code == 200
     ids = {
         "datasets": [pictures, films],
         "jobs": [made[0], evaluation],
-        "models": [models[0], "seed-0@production"],
+        "models": [models[0], "seed-0@production", reader],
         "checkpoints": [_checkpoint(owner, folder)],
     }
     spare = {"spare-datasets": [spare_films], "spare-jobs": made[1:], "spare-models": models[1:]}
