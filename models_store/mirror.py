@@ -77,11 +77,15 @@ class Mirror:
 
     def get(self, backbone: str, weights: str) -> MirrorEntry | None:
         """The entry of these names (``DEFAULT`` means the concrete name behind it), where there is one."""
-        family, name = split_name(backbone)
-        FAMILIES[family].check(name, weights)
-        directory = self.directory(backbone, FAMILIES[family].resolve(name, weights))
+        return self._entry(self._directory(backbone, weights))
+
+    def fetch(self, backbone: str, weights: str) -> None:
+        """Have what another machine has added under these names here, so that nothing else is added beside it."""
+        directory = self._directory(backbone, weights)
+        if self._storage.shared and not self._storage.there(directory):
+            self._storage.forget(directory)  # a copy of what another machine has removed
         with self._storage.using(directory):
-            return _read(directory)
+            pass
 
     def path(self, backbone: str, weights: str) -> Path | None:
         """Folder of the stored files, for a family that loads them; ``weights`` is the concrete name."""
@@ -90,10 +94,17 @@ class Mirror:
         files = directory / _FILES
         return files if files.is_dir() else None
 
+    def peek(self, backbone: str, weights: str, name: str) -> bytes | None:
+        """A small one of the stored files; ``weights`` is the concrete name."""
+        return self._storage.peek(self.directory(backbone, weights), f"{_FILES}/{name}")
+
     def list(self) -> list[MirrorEntry]:
         """All entries by name."""
-        with self._storage.using(*(self._root / name for name in self._storage.names("weights"))):
-            found = [_read(directory) for directory in self._root.glob("[0-9a-f]*")]
+        if self._storage.shared:  # which is asked, as what is here may have been removed elsewhere
+            directories = [self._root / name for name in self._storage.names("weights")]
+        else:
+            directories = list(self._root.glob("[0-9a-f]*"))
+        found = [self._entry(directory) for directory in directories]
         return sorted((entry for entry in found if entry), key=lambda entry: (entry.backbone, entry.weights))
 
     def remove(self, backbone: str, weights: str) -> None:
@@ -118,20 +129,22 @@ class Mirror:
         # a hash, because what users typed must never become a path
         return self._root / hashlib.sha256(f"{backbone}\n{weights}".encode()).hexdigest()
 
+    def _directory(self, backbone: str, weights: str) -> Path:
+        family, name = split_name(backbone)
+        FAMILIES[family].check(name, weights)
+        return self.directory(backbone, FAMILIES[family].resolve(name, weights))
+
     def _unless_other(self, entry: MirrorEntry) -> MirrorEntry:
         """What is stored now under the names of ``entry``: itself, or the same weights from an earlier time."""
-        stored = _read(self.directory(entry.backbone, entry.weights))
+        stored = self._entry(self.directory(entry.backbone, entry.weights))
         if stored is None or stored.sha256 != entry.sha256:
             message = f"The mirror has other weights {entry.weights} of {entry.backbone}. Remove those first."
             raise ConflictError("weights_exist", message)
         return stored
 
-
-def _read(directory: Path) -> MirrorEntry | None:
-    try:
-        return MirrorEntry(**json.loads((directory / _ENTRY).read_bytes()))
-    except FileNotFoundError:
-        return None
+    def _entry(self, directory: Path) -> MirrorEntry | None:
+        content = self._storage.peek(directory, _ENTRY)
+        return None if content is None else MirrorEntry(**json.loads(content))
 
 
 def _contents(folder: Path) -> list[Path]:

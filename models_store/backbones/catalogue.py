@@ -14,8 +14,8 @@ from torchvision import models
 from models_store.backbones import FAMILIES, only_task, split_name
 from models_store.backbones.downloads import hub_cache
 from models_store.backbones.family import LocalWeights
-from models_store.backbones.huggingface_files import local_folder
-from models_store.backbones.huggingface_modules import task_of_folder
+from models_store.backbones.huggingface_files import local_config
+from models_store.backbones.huggingface_modules import task_of_config, task_of_folder
 
 _READERS: Final = ("tokenizer.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
 _WEIGHTS_FILES: Final = ("model.safetensors", "pytorch_model.bin")
@@ -41,13 +41,13 @@ def listed() -> tuple[Listed, ...]:
 
 
 def task(backbone: str, mirror: LocalWeights) -> str | None:
-    """What a backbone is for: as its family tells, or, of a family of several tasks, as the model's files here tell."""
+    """What a backbone is for: as its family tells, or, of a family of several tasks, as the model's own files tell."""
     known = only_task(backbone)
     family, name = split_name(backbone)
     if known is not None or family != "hf":
         return known
-    folder = local_folder(name, mirror)
-    return None if folder is None else task_of_folder(folder)
+    config = local_config(name, mirror)
+    return None if config is None else task_of_config(config)
 
 
 def cached() -> set[tuple[str, str]]:

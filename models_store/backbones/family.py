@@ -83,6 +83,9 @@ class LocalWeights(Protocol):
     def path(self, backbone: str, weights: str) -> Path | None:
         """Folder of the mirrored files for this backbone and concrete weights name, where there is one."""
 
+    def peek(self, backbone: str, weights: str, name: str) -> bytes | None:
+        """A small one of these files, which the others need not be here for."""
+
 
 class Family(Protocol):
     """A source of backbones: one file, one line in ``FAMILIES``, and the contract tests run over it."""

@@ -45,14 +45,14 @@ _RATIO_FREE_BYTES = 2**30
 """A zip of weights hardly packs; what unpacks to more than this, and to many times its size, is a bomb."""
 
 
-def local_folder(name: str, mirror: LocalWeights) -> Path | None:
-    """Folder of the model's files in the mirror or the cache, as far as they are there; nothing is fetched."""
-    mirrored = mirror.path(f"hf/{name}", _REVISION)
+def local_config(name: str, mirror: LocalWeights) -> bytes | None:
+    """The model's ``config.json`` in the mirror or the cache, where it is there; the hub is not asked."""
+    mirrored = mirror.peek(f"hf/{name}", _REVISION, "config.json")
     if mirrored is not None:
         return mirrored
     try:
-        return hugging_face_folder(name, TAKEN, online=False)
-    except DownloadError:
+        return (hugging_face_folder(name, TAKEN, online=False) / "config.json").read_bytes()
+    except (DownloadError, OSError):
         return None
 
 

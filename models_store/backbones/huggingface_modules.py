@@ -55,10 +55,18 @@ def task_of_kind(model_type: object) -> str | None:
 
 
 def task_of_folder(folder: Path) -> str | None:
-    """What the model in ``folder`` is for, as its ``config.json`` says; ``None`` where it cannot be a backbone."""
+    """What the model in ``folder`` is for; ``None`` where it cannot be a backbone."""
     try:
-        config = json.loads((folder / "config.json").read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return task_of_config((folder / "config.json").read_bytes())
+    except OSError:
+        return None
+
+
+def task_of_config(content: bytes) -> str | None:
+    """What a model with this ``config.json`` is for; ``None`` where it cannot be a backbone."""
+    try:
+        config = json.loads(content)
+    except (ValueError, RecursionError):
         return None
     if not isinstance(config, dict) or config.get("is_encoder_decoder"):
         return None

@@ -1,5 +1,6 @@
 """The store in the data folder of the only machine, or in one that machines share as a file system."""
 
+import contextlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -24,6 +25,12 @@ class LocalStorage:
     def there(self, folder: Path) -> bool:
         """Whether it is in the data folder."""
         return folder.is_dir()
+
+    def peek(self, folder: Path, name: str) -> bytes | None:
+        """As it is read."""
+        with contextlib.suppress(FileNotFoundError):
+            return (folder / name).read_bytes()
+        return None
 
     def names(self, kind: str) -> list[str]:  # noqa: ARG002
         """None that would have to be fetched."""

@@ -33,6 +33,13 @@ class Storage(Protocol):
     def there(self, folder: Path) -> bool:
         """Whether the store has this folder."""
 
+    def peek(self, folder: Path, name: str) -> bytes | None:
+        """A small file of a folder, which need not come here for it; None where there is none.
+
+        Raises:
+            UnavailableError: ``storage_damaged``, as :meth:`using`.
+        """
+
     def names(self, kind: str) -> list[str]:
         """The folders ``store/KIND/NAME`` that the store has."""
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from models_store import artifacts
@@ -56,6 +57,21 @@ class SharedStorage:
     def there(self, folder: Path) -> bool:
         """See ``Storage``."""
         return self._manifest(self._key(folder)) is not None
+
+    def peek(self, folder: Path, name: str) -> bytes | None:
+        """See ``Storage``."""
+        with contextlib.suppress(FileNotFoundError):  # the copy that is here
+            return (folder / name).read_bytes()
+        key = self._key(folder)
+        for _ in range(_TRIES):
+            found = self._manifest(key)
+            if found is None or name not in found.files:
+                return None
+            with TemporaryDirectory() as temporary, contextlib.suppress(FileNotFoundError):
+                content = Path(temporary) / "content"
+                self.bucket.fetch(found.key(key, name), content, found.files[name].sha256)
+                return content.read_bytes()
+        raise StorageUnavailableError
 
     def names(self, kind: str) -> list[str]:
         """See ``Storage``."""
@@ -103,7 +119,7 @@ class SharedStorage:
                 raise
         for path in taken:
             if self._is_shared(path):
-                self._cache.drop(path)
+                self.forget(path)
         with contextlib.suppress(UnavailableError):  # logged; what is left goes with the next tidying
             for one in hidden:
                 trash.purge(self.bucket, one)
@@ -137,6 +153,7 @@ class SharedStorage:
 
     def forget(self, folder: Path) -> bool:
         """See ``Storage``."""
+        self._released(folder)
         return self._cache.drop(folder)
 
     def settle(self, needed: Callable[[Path], bool]) -> list[Path]:
@@ -149,6 +166,11 @@ class SharedStorage:
         while descriptor is None and self._fetched(folder):
             descriptor = self._cache.taken(folder)  # unless somebody has already made room with it
         return descriptor
+
+    def _released(self, folder: Path) -> None:
+        """Hold a folder no longer: it is deleted. What this process has mapped of it stays readable."""
+        if (descriptor := self._held.pop(folder, None)) is not None:
+            os.close(descriptor)
 
     def _fetched(self, folder: Path) -> bool:
         with self._cache.alone(folder), _disk_errors():

@@ -11,8 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torchvision import models
 
+from models_store.backbones import catalogue
 from models_store.errors import ConflictError, FinetunedError, InvalidError, NotFoundError
 from models_store.mirror import Mirror
+from models_store.settings import StoreSettings
+from models_store.storage import opened
 from tests.models_store.samples import minilm
 
 SQUEEZENET = "torchvision/squeezenet1_1"
@@ -157,3 +160,56 @@ def test_names_of_users_are_never_names_of_folders(tmp_path: Path) -> None:
     assert all(set(name) <= set("0123456789abcdef") for name in folders)
     entry = json.loads((tmp_path / "store" / "weights" / folders[0] / "entry.json").read_text())
     assert (entry["backbone"], entry["weights"]) == ("hf/Some/Model", "main")
+
+
+@pytest.fixture
+def machines(tmp_path: Path) -> tuple[Mirror, Mirror]:
+    """The mirrors of two machines that share a store."""
+    url = f"file://{tmp_path / 'bucket'}"
+    both = [StoreSettings(data_dir=tmp_path / name, storage_url=url) for name in ("one", "other")]
+    one, other = (Mirror(settings.store_dir, opened(settings)) for settings in both)
+    return one, other
+
+
+def test_another_machine_lists_entries_without_their_files(machines: tuple[Mirror, Mirror], tmp_path: Path) -> None:
+    one, other = machines
+    entries = [one.add(SQUEEZENET, "DEFAULT", checkpoint(tmp_path)), one.add("hf/tests/minilm", "main", minilm())]
+    for entry in entries:
+        one.share(entry)
+    assert other.list() == sorted(entries, key=lambda entry: entry.backbone)
+    assert catalogue.task("hf/tests/minilm", other) == "text-classification"
+    assert other.get(SQUEEZENET, "DEFAULT") == entries[0]
+    assert not other.store_dir.exists()
+    assert other.path("hf/tests/minilm", "main") is not None
+
+
+def test_what_one_machine_removed_is_not_listed_by_another_that_holds_it(
+    machines: tuple[Mirror, Mirror], tmp_path: Path
+) -> None:
+    one, other = machines
+    one.share(one.add(SQUEEZENET, "DEFAULT", checkpoint(tmp_path)))
+    assert other.path(SQUEEZENET, "IMAGENET1K_V1") is not None
+    one.remove(SQUEEZENET, "DEFAULT")
+    assert other.list() == []
+
+
+def test_others_can_be_added_where_those_of_before_were_removed_from_another_machine(
+    machines: tuple[Mirror, Mirror], tmp_path: Path
+) -> None:
+    one, other = machines
+    one.share(one.add(SQUEEZENET, "DEFAULT", checkpoint(tmp_path)))
+    assert other.path(SQUEEZENET, "IMAGENET1K_V1") is not None
+    one.remove(SQUEEZENET, "DEFAULT")
+    other.fetch(SQUEEZENET, "DEFAULT")
+    changed = checkpoint(tmp_path, "changed.pth", torch.zeros(64, 3, 3, 3))
+    entry = other.add(SQUEEZENET, "DEFAULT", changed)
+    other.share(entry)
+    assert one.list() == [entry]
+
+
+def test_what_another_machine_has_added_is_a_conflict_here(machines: tuple[Mirror, Mirror], tmp_path: Path) -> None:
+    one, other = machines
+    one.share(one.add(SQUEEZENET, "DEFAULT", checkpoint(tmp_path)))
+    other.fetch(SQUEEZENET, "DEFAULT")
+    with pytest.raises(ConflictError):
+        other.add(SQUEEZENET, "DEFAULT", checkpoint(tmp_path, "changed.pth", torch.zeros(64, 3, 3, 3)))

@@ -43,6 +43,27 @@ def test_what_is_nowhere_is_no_error_until_it_is_read(machine: Make) -> None:
         one.storage.fetch_file(one.settings.uploads_dir / "up_1", one.settings.uploads_dir / "new", "0" * 64).stat()
 
 
+def test_a_small_file_is_read_alone(machine: Make) -> None:
+    one, other = machine("one"), machine("other")
+    one.storage.push(one.folder("weights/0a", entry=b"{}", files__large=b"x" * 1000))
+    folder = other.store_dir / "weights" / "0a"
+    assert other.storage.peek(folder, "entry") == b"{}"
+    assert other.storage.peek(folder, "files/large") == b"x" * 1000
+    assert other.storage.peek(folder, "files/other") is None
+    assert other.storage.peek(other.store_dir / "weights" / "0b", "entry") is None
+    assert not other.storage.shared or not folder.exists(), "the folder itself did not come"
+
+
+def test_what_a_process_holds_can_be_taken_away_by_it(machine: Make) -> None:
+    one = machine("one")
+    folder = one.folder("weights/0a", entry=b"{}")
+    one.storage.push(folder)
+    one.storage.hold(folder)
+    with one.storage.removal() as take:
+        take(folder)
+    assert not folder.exists()
+
+
 def test_what_is_taken_away_is_gone_for_everybody(machine: Make) -> None:
     one, other = machine("one"), machine("other")
     for name in ("models/mdl_1", "models/mdl_2"):
