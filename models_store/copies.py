@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from models_store import unused_trunks
+from models_store import jobs, unused_trunks
 from models_store.database.engine import Database
 from models_store.database.tables import ACTIVE, CheckpointRow, DatasetRow, JobRow, ModelRow
 from models_store.reporting import stored
@@ -34,7 +34,7 @@ def tidy(database: Database, store_dir: Path, storage: Storage) -> None:
         if not is_needed(path):
             _remove(database, storage, path)
     if storage.shared:
-        for folder in _tensorboard(database, store_dir):
+        for folder in _left_by_jobs(database, store_dir):
             with storage.removal() as take:
                 take(folder)
 
@@ -86,10 +86,11 @@ def _dataset_gone(session: Session, folder: Path) -> bool:
     return session.scalar(select(ModelRow.id).where(ModelRow.id == folder.name, ~known)) is not None
 
 
-def _tensorboard(database: Database, store_dir: Path) -> Iterator[Path]:
+def _left_by_jobs(database: Database, store_dir: Path) -> Iterator[Path]:
     """What jobs wrote here that were deleted from another machine."""
-    folder = store_dir / "tensorboard"
-    for path in list(folder.iterdir()) if folder.is_dir() else []:
-        with database.read() as session:
-            if session.get(JobRow, path.name) is None:
-                yield path
+    for of_job in (jobs.tensorboard_directory, jobs.scratch_directory):
+        folder = of_job(store_dir, "any").parent
+        for path in list(folder.iterdir()) if folder.is_dir() else []:
+            with database.read() as session:
+                if session.get(JobRow, path.name) is None:
+                    yield path

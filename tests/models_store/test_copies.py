@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models_store import adopting, copies, datasets, registry
+from models_store import adopting, copies, datasets, jobs, registry
 from models_store.database.engine import Database
 from models_store.reporting import stored
 from models_store.settings import StoreSettings
@@ -16,6 +16,7 @@ from models_store.storage import Storage, Take, leftovers, opened
 from tests.models_store.rows import new_dataset, queued_job, ready_dataset
 
 CANARY = "a-name-that-only-this-item-has"
+FOLDERS_OF_A_JOB = (jobs.tensorboard_directory, jobs.scratch_directory)
 REPORT = {"accuracy": 0.9, "mistakes": [{"item": CANARY}], "splits": {}}
 
 
@@ -136,6 +137,17 @@ def test_weights_that_were_taken_out_of_the_mirror_go_from_every_machine(
         take(folder)
     copies.forget(database, other.storage)
     assert not (other.store_dir / "weights" / "0a").exists()
+
+
+def test_what_jobs_wrote_here_goes_once_they_were_deleted_from_another_machine(
+    machine: Callable[[str], Machine], database: Database
+) -> None:
+    here, job = machine("one"), queued_job(database)
+    folders = [of(here.store_dir, job_id) for of in FOLDERS_OF_A_JOB for job_id in (job, "job_deleted")]
+    for folder in folders:
+        (folder / "fence-1").mkdir(parents=True)
+    copies.tidy(database, here.store_dir, here.storage)
+    assert [folder.is_dir() for folder in folders] == [True, False, True, False]
 
 
 def test_with_a_local_store_nothing_is_a_copy(database: Database, tmp_path: Path) -> None:
