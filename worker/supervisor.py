@@ -13,11 +13,11 @@ from typing import BinaryIO, Final
 
 import structlog
 
-from models_store import leases, spans, storage
+from models_store import jobs, leases, spans, storage
 from models_store.database.engine import Database
 from models_store.database.tables import JobRow, Json
 from models_store.errors import DatabaseUnavailableError, LeaseLostError, StorageUnavailableError
-from models_store.jobs import FINE_TUNE, TERMINAL
+from models_store.jobs import FINE_TUNE, LANES, TERMINAL
 from models_store.leases import Claim
 from worker import memory
 from worker.reserve import BEGUN, Reserve
@@ -25,6 +25,8 @@ from worker.settings import WorkerSettings
 
 POLL_SECONDS: Final = 0.1
 LOOK_SECONDS: Final = 0.25
+NEXT_SECONDS: Final = 2.0
+"""After its own start a job's successor is looked for."""
 CANCEL_TERM_SECONDS: Final = 2.0
 CANCEL_KILL_SECONDS: Final = 4.0
 STOP_KILL_SECONDS: Final = 20.0
@@ -59,7 +61,7 @@ def _run(database: Database, claim: Claim, stopping: Event, reserve: Reserve, lo
     """Do the attempt in the standby where there is one, else in a new process; gives the exit code."""
     standby = reserve.take(claim.job_id, claim.fence, log.fileno())
     if standby is not None:
-        ended = _attend(database, claim, standby.process, stopping)
+        ended = _attend(database, claim, standby.process, stopping, reserve)
         begun = standby.says(BEGUN)
         standby.end()
         if begun or not ended or stopping.is_set():
@@ -68,7 +70,7 @@ def _run(database: Database, claim: Claim, stopping: Event, reserve: Reserve, lo
             "standby_died", job=claim.job_id, reason="before it began the job, which gets a process of its own"
         )
     child = _start(claim, log)
-    _attend(database, claim, child, stopping)
+    _attend(database, claim, child, stopping, reserve)
     return int(child.returncode)
 
 
@@ -78,20 +80,26 @@ def _start(claim: Claim, log: BinaryIO) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0)
 
 
-def _attend(database: Database, claim: Claim, child: subprocess.Popen[bytes], stopping: Event) -> bool:
+def _attend(
+    database: Database, claim: Claim, child: subprocess.Popen[bytes], stopping: Event, reserve: Reserve
+) -> bool:
     """Watch a child to its end, whatever that is, and leave nothing of it; tells whether it ended by itself."""
     try:
-        return Watch(database, claim, child, stopping).until_exit()
+        return Watch(database, claim, child, stopping, reserve).until_exit()
     finally:
         _kill_group(child)
         child.wait()
 
 
 class Watch:
-    """The loop around one child: lease, cancellation, polite stop."""
+    """The loop around one child: lease, cancellation, polite stop; and a word to the reserve if another job waits."""
 
-    def __init__(self, database: Database, claim: Claim, child: subprocess.Popen[bytes], stopping: Event) -> None:
+    def __init__(
+        self, database: Database, claim: Claim, child: subprocess.Popen[bytes], stopping: Event, reserve: Reserve
+    ) -> None:
         self._database, self._claim, self._child, self._stopping = database, claim, child, stopping
+        self._reserve = reserve
+        self._next_job_at: float | None = time.monotonic() + NEXT_SECONDS
         self._cancelled_at: float | None = None
         self._stopped_at: float | None = None
         self._lease_seen = time.monotonic()
@@ -113,6 +121,7 @@ class Watch:
         self._next_look = clock + LOOK_SECONDS
         try:
             standing = leases.standing(self._database, self._claim)
+            self._look_for_next(clock)
         except LeaseLostError:
             return False
         except DatabaseUnavailableError:
@@ -121,6 +130,15 @@ class Watch:
         if standing.cancel_requested and self._cancelled_at is None:
             self._cancelled_at = clock
         return not standing.lease_expired
+
+    def _look_for_next(self, clock: float) -> None:
+        """Once in an attempt."""
+        if self._next_job_at is None or clock < self._next_job_at:
+            return
+        with self._database.read() as session:
+            if jobs.longest_wait(session, LANES[self._claim.kind]):
+                self._reserve.hasten()
+        self._next_job_at = None
 
     def _too_late(self) -> bool:
         """Send the signals that are due; true when patience has ended."""

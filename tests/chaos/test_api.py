@@ -43,6 +43,7 @@ def test_queued_jobs_run_although_the_api_was_killed(make_service: Callable[...,
     imports.done_once(service, datasets, 60)
 
 
+@pytest.mark.slow
 def test_a_job_runs_although_the_api_was_killed_between_commit_and_publish(
     make_service: Callable[..., Service], make_proxy: Callable[[Path], Proxy]
 ) -> None:

@@ -113,6 +113,7 @@ def test_a_child_that_the_kernel_kills_for_memory_ends_as_out_of_memory(
     assert job["status"] == "succeeded", job["error"]
 
 
+@pytest.mark.slow
 def test_a_failed_job_leaves_no_files_of_its_attempts(service: Service, pictures: str) -> None:
     job = ended(service, pictures, "raising")
     until(lambda: not (service.data_dir / "scratch" / job["id"]).exists(), 10, "its scratch folder is gone")

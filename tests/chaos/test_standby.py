@@ -46,6 +46,7 @@ def test_a_standby_that_is_killed_while_idle_is_replaced_and_the_next_job_runs(s
     until(lambda: gone(replacement), 20, "it did one job, and ended")
 
 
+@pytest.mark.slow
 def test_a_standby_that_is_killed_as_it_is_given_a_job_costs_neither_the_job_nor_an_attempt(
     service: Service, pictures: str
 ) -> None:

@@ -50,6 +50,7 @@ def fill(folder: Path) -> None:
                 return
 
 
+@pytest.mark.slow
 def test_a_job_on_a_full_disk_fails_with_that_reason(service: Service) -> None:
     scratch = service.data_dir / "scratch"
     service.start_worker(mounts=tmpfs(scratch, "8m"))

@@ -108,6 +108,7 @@ def test_a_restart_of_the_api_is_sat_out_by_uploads_jobs_and_events(api: Service
         assert statuses == ["queued", "cancelled"]
 
 
+@pytest.mark.slow
 def test_waiting_sits_out_a_restart_of_the_api(api: Service, tmp_path: Path) -> None:
     (tmp_path / "pictures.zip").write_bytes(sets.picture_zip(4, ("blue", "red")))
     with Client(api.url, KEY, patience=180) as client, ThreadPoolExecutor() as threads:

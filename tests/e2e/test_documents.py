@@ -99,6 +99,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         yield installation
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_tour_says_what_it_shows(tmp_path: Path) -> None:
     with installed(tmp_path) as installation:

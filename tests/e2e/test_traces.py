@@ -77,6 +77,7 @@ def arrived(collector: Collector, trace: str, names: set[str]) -> dict[str, Span
     return found
 
 
+@pytest.mark.slow
 def test_one_trace_shows_a_job_from_its_request_to_its_model(collector: Collector, model: str) -> None:
     names = {"POST /jobs", "ring", "queued", "claim", "attempt", *PHASES}
     found = arrived(collector, TRACE, names)

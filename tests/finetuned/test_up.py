@@ -100,6 +100,7 @@ def test_signal_stops_all_of_it_in_order(data_dir: Path, stop: signal.Signals) -
         assert holder(data_dir) is None
 
 
+@pytest.mark.slow
 def test_killing_it_leaves_no_orphan_and_the_next_one_starts(data_dir: Path) -> None:
     with _up(data_dir) as up:
         family = up.family()

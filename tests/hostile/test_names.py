@@ -170,6 +170,7 @@ def test_labels_and_items_of_pictures_are_texts(ann: Tenant, service: Service) -
     assert _strays(service.folder) == []
 
 
+@pytest.mark.slow
 def test_a_models_name_cannot_disguise_what_is_downloaded(anns: Belongings, ann: Tenant) -> None:
     body: dict[str, Any] = {"dataset": anns.dataset, "backbone": BACKBONE, "weights": None, "strategy": "freeze"}
     name = "../evil\u202e\u2066fdp.exe\r\nX-Injected: 1"

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from models_store.leases import Claim
 from tests.e2e import sets
 from tests.e2e.service import until
 from tests.models_store import rows
+from worker import supervisor
 from worker.reserve import BEGUN, FAILED, GENTLE, IMPORTING, READY, Reserve, Standby
 from worker.settings import WorkerSettings
 from worker.supervisor import supervise
@@ -236,6 +238,44 @@ def test_a_job_is_done_by_the_standby_that_was_given_it(database: Database, tmp_
     job = supervised(database, tmp_path, moment)
     assert (job.state, job.attempt) == ("succeeded", 1)
     assert [standby.says(BEGUN) for standby in taken] == [True]
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_job_has_the_machine_for_itself_unless_another_one_waits(
+    waits: bool, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "NEXT_SECONDS", 0.0)
+    if waits:
+        rows.new_dataset(database)
+    successors: list[list[psutil.Process]] = []
+
+    def moment(standby: Standby) -> None:
+        successors.append(standbys_of(psutil.Process()))
+        threading.Timer(3.0, go_on, [standby]).start()
+
+    def go_on(standby: Standby) -> None:
+        successors.append(standbys_of(psutil.Process()))
+        standby.process.send_signal(signal.SIGCONT)
+
+    job = supervised(database, tmp_path, moment)
+    assert job.state == "succeeded"
+    assert [len(found) for found in successors] == [1, 2 if waits else 1], "the one that has the job is among them"
+
+
+def test_a_job_that_takes_long_gets_its_successor_prepared(
+    reserve: Callable[[str], Reserve], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("worker.reserve.ALONE_SECONDS", 1.0)
+    with structlog.testing.capture_logs() as said:
+        kept = reserve(LIGHT)
+        until(lambda: "standby_ready" in str(said), SECONDS, "it is ready")
+    (first,) = standbys_of(psutil.Process())
+    first.suspend()
+    with (tmp_path / "child.log").open("ab") as log:
+        taken = kept.take("job_none", 1, log.fileno())
+    assert taken is not None
+    until(lambda: len(standbys_of(psutil.Process())) == 2, SECONDS, "there is another")
+    taken.end()
 
 
 def test_a_standby_that_dies_before_it_begins_its_job_costs_no_attempt(database: Database, tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ def compared(
     return made[1]
 
 
+@pytest.mark.slow
 def test_a_whole_model_with_batch_norm_weights_augmentation_and_batches_that_two_do_not_divide(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
