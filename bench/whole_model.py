@@ -8,8 +8,8 @@ and all that follows the training are left out. An epoch's time is what each sid
 - the manual's loop runs as it is with a callback that notes its epochs' ends (:mod:`bench.epochs_of`);
 - the tuned loop (:mod:`bench.tuned_loop`) tells each epoch.
 
-Ours and the tuned loop run twice in turns, and the quicker run of each counts: they are to differ by less than a machine
-does from one minute to the next.
+Ours and the tuned loop run twice in turns, and the quicker run of each counts: they are to differ by less than a
+machine does from one minute to the next.
 
 All begin with the same random weights of ResNet-18, written as a checkpoint where torchvision looks for its own: the
 speed is the same, and nothing has to be fetched.
