@@ -36,7 +36,7 @@ from demo.service import running
 from finetuned import Client
 from models_store import processors
 
-EPOCHS: Final = 3
+EPOCHS: Final = 2
 ROUNDS: Final = 2
 AIM_MANUAL: Final = 2.0
 """Times the manual's images a second, where the CPU computes in bfloat16, which the manual's loop does not use."""

@@ -90,7 +90,7 @@ def _left_by_jobs(database: Database, store_dir: Path) -> Iterator[Path]:
     """What jobs wrote here that were deleted from another machine."""
     for of_job in (jobs.tensorboard_directory, jobs.scratch_directory):
         folder = of_job(store_dir, "any").parent
-        for path in list(folder.iterdir()) if folder.is_dir() else []:
+        for path in list(folder.glob("job_*")):  # what passes, or belongs to the disk, has other names
             with database.read() as session:
                 if session.get(JobRow, path.name) is None:
                     yield path

@@ -82,8 +82,8 @@ class Mirror:
     def fetch(self, backbone: str, weights: str) -> None:
         """Have what another machine has added under these names here, so that nothing else is added beside it."""
         directory = self._directory(backbone, weights)
-        if self._storage.shared and not self._storage.there(directory):
-            self._storage.forget(directory)  # a copy of what another machine has removed
+        if directory in self._storage.copies() and not self._storage.there(directory):
+            self._storage.forget(directory)  # what another machine has removed
         with self._storage.using(directory):
             pass
 

@@ -20,13 +20,13 @@ from models_store.errors import DatabaseUnavailableError, LeaseLostError, Storag
 from models_store.jobs import FINE_TUNE, LANES, TERMINAL
 from models_store.leases import Claim
 from worker import memory
-from worker.reserve import BEGUN, Reserve
+from worker.reserve import ALONE_SECONDS, BEGUN, Reserve
 from worker.settings import WorkerSettings
 
 POLL_SECONDS: Final = 0.1
 LOOK_SECONDS: Final = 0.25
 NEXT_SECONDS: Final = 2.0
-"""After its own start a job's successor is looked for."""
+"""How often a job's successor is looked for, until there is one; a job's own start comes first."""
 CANCEL_TERM_SECONDS: Final = 2.0
 CANCEL_KILL_SECONDS: Final = 4.0
 STOP_KILL_SECONDS: Final = 20.0
@@ -99,7 +99,7 @@ class Watch:
     ) -> None:
         self._database, self._claim, self._child, self._stopping = database, claim, child, stopping
         self._reserve = reserve
-        self._next_job_at: float | None = time.monotonic() + NEXT_SECONDS
+        self._began = self._looked_for_next = time.monotonic()
         self._cancelled_at: float | None = None
         self._stopped_at: float | None = None
         self._lease_seen = time.monotonic()
@@ -121,7 +121,6 @@ class Watch:
         self._next_look = clock + LOOK_SECONDS
         try:
             standing = leases.standing(self._database, self._claim)
-            self._look_for_next(clock)
         except LeaseLostError:
             return False
         except DatabaseUnavailableError:
@@ -129,16 +128,17 @@ class Watch:
         self._lease_seen = clock
         if standing.cancel_requested and self._cancelled_at is None:
             self._cancelled_at = clock
+        self._look_for_next(clock)
         return not standing.lease_expired
 
     def _look_for_next(self, clock: float) -> None:
-        """Once in an attempt."""
-        if self._next_job_at is None or clock < self._next_job_at:
+        """Nothing is lost if that fails."""
+        if clock - self._looked_for_next < NEXT_SECONDS or clock - self._began > ALONE_SECONDS:
             return
-        with self._database.read() as session:
+        self._looked_for_next = clock
+        with contextlib.suppress(DatabaseUnavailableError), self._database.read() as session:
             if jobs.longest_wait(session, LANES[self._claim.kind]):
                 self._reserve.hasten()
-        self._next_job_at = None
 
     def _too_late(self) -> bool:
         """Send the signals that are due; true when patience has ended."""

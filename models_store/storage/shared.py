@@ -51,8 +51,10 @@ class SharedStorage:
     def hold(self, *folders: Path) -> None:
         """See ``Storage``."""
         for folder in folders:
-            if folder not in self._held and (descriptor := self._taken(folder)) is not None:
-                self._held[folder] = descriptor
+            if folder in self._held or (descriptor := self._taken(folder)) is None:
+                continue
+            if self._held.setdefault(folder, descriptor) != descriptor:  # another thread was sooner
+                os.close(descriptor)
 
     def there(self, folder: Path) -> bool:
         """See ``Storage``."""

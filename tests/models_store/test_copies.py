@@ -144,10 +144,12 @@ def test_what_jobs_wrote_here_goes_once_they_were_deleted_from_another_machine(
 ) -> None:
     here, job = machine("one"), queued_job(database)
     folders = [of(here.store_dir, job_id) for of in FOLDERS_OF_A_JOB for job_id in (job, "job_deleted")]
-    for folder in folders:
+    beside = here.settings.scratch_dir / "lost+found"
+    for folder in [*folders, beside]:
         (folder / "fence-1").mkdir(parents=True)
     copies.tidy(database, here.store_dir, here.storage)
     assert [folder.is_dir() for folder in folders] == [True, False, True, False]
+    assert beside.is_dir()
 
 
 def test_with_a_local_store_nothing_is_a_copy(database: Database, tmp_path: Path) -> None:

@@ -207,6 +207,16 @@ def test_others_can_be_added_where_those_of_before_were_removed_from_another_mac
     assert one.list() == [entry]
 
 
+def test_what_has_not_reached_the_store_yet_stays_when_it_is_added_again(
+    machines: tuple[Mirror, Mirror], tmp_path: Path
+) -> None:
+    one, other = machines
+    entry = one.add(SQUEEZENET, "DEFAULT", checkpoint(tmp_path))
+    one.fetch(SQUEEZENET, "DEFAULT")
+    one.share(entry)
+    assert other.list() == [entry]
+
+
 def test_what_another_machine_has_added_is_a_conflict_here(machines: tuple[Mirror, Mirror], tmp_path: Path) -> None:
     one, other = machines
     one.share(one.add(SQUEEZENET, "DEFAULT", checkpoint(tmp_path)))

@@ -42,7 +42,7 @@ def plant(owner: Tenant, folder: Path) -> None:
     trained = [owner.ended(f"/jobs/{job}", "succeeded", "failed") for job in made]
     models = [str(job["model"]) for job in trained]
     reading = _posted(owner, "/jobs", {**_PLAIN, "backbone": "plugin/words", "dataset": films, "name": "reader"})
-    reader = str(owner.ended(f"/jobs/{reading}", "succeeded", "failed")["model"])
+    reader = str(owner.ended(f"/jobs/{reading}", "succeeded")["model"])
     evaluation = _posted(owner, f"/models/{models[0]}/evaluate", {"dataset": pictures})
     owner.ended(f"/jobs/{evaluation}", "succeeded", "failed")
     assert owner.client.put(f"/models/{models[0]}/aliases/production").status_code == 200
