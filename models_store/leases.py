@@ -215,13 +215,13 @@ def cancelled(database: Database, held: Claim) -> None:
 def release(database: Database, held: Claim, reason: str = "worker stopped") -> None:
     """Give the job back unfinished, without spending an attempt: it is not the job's fault that it cannot go on.
 
-    A job whose owner wants it cancelled ends instead.
+    Its owner has not been served by it, and so is next again. A job whose owner wants it cancelled ends instead.
     """
     with database.write() as session:
         if session.scalar(select(JobRow.cancel_requested).where(*_mine(held))):
             _end(session, _mine(held), held.job_id, "cancelled", None)
             return
-        _fenced(session, held, **_requeued(), attempt=JobRow.attempt - 1, barren=_less_barren())
+        _fenced(session, held, **_requeued(), claimed_at=None, attempt=JobRow.attempt - 1, barren=_less_barren())
         jobs.record(session, held.job_id, "status", {"status": "queued", "reason": reason})
 
 

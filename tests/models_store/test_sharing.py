@@ -80,6 +80,15 @@ def test_the_owner_with_fewest_running_jobs_is_next_although_served_last(databas
     assert owner_of(database, claimed(database)) == owner_of(database, held[-1])
 
 
+def test_an_owner_whose_job_was_given_back_is_next(database: Database) -> None:
+    fill(database, {"ann": 4, "bob": 4, "cho": 4})
+    assert turns(database, 3) == ["ann", "bob", "cho"]
+    given_back = claimed(database)
+    assert owner_of(database, given_back) == "ann"
+    leases.release(database, given_back)
+    assert turns(database, 4) == ["ann", "bob", "cho", "ann"]
+
+
 def test_work_in_one_lane_does_not_count_in_another(database: Database) -> None:
     new_dataset(database, "ann")
     claimed(database, "light")
