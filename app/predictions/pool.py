@@ -5,11 +5,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from anyio import CapacityLimiter
 
-from app.predictions.fairness import Places
+from app.predictions.fairness import Places, Shares
 from models_store import spans
 
 
@@ -30,6 +30,8 @@ class Loaded(Sized, Protocol):
 
 
 M = TypeVar("M", bound=Loaded)
+_EACH: Final = 4
+"""Requests of an owner that are worked on at once whoever else comes: with fewer, batches would be of one item each."""
 
 
 class ModelPool(Generic[M]):
@@ -48,6 +50,7 @@ class ModelPool(Generic[M]):
         self._lock = threading.Lock()
         self._models: OrderedDict[str, Future[M]] = OrderedDict()
         self._places = Places(max_waiting)
+        self.shares = Shares(_EACH)
         self.threads = CapacityLimiter(max_waiting)
         """Who waits here waits in a thread; not in one of those that answer everything else."""
 

@@ -1,4 +1,4 @@
-"""A prediction's turn: in a thread of the pool's own, for as long as somebody waits for the answer."""
+"""A prediction's turn: in a thread of the pool's own, as owners share them, while somebody waits for the answer."""
 
 import asyncio
 from collections.abc import Callable
@@ -23,7 +23,8 @@ async def take(request: Request, services: Services, owner: str, work: Callable[
     leaving = Leaving(owner)
     watch = asyncio.create_task(_watch(request, leaving))
     try:
-        return await to_thread.run_sync(work, leaving, limiter=services.pool.threads)
+        async with services.pool.shares.of(owner):
+            return await to_thread.run_sync(work, leaving, limiter=services.pool.threads)
     except CancelledError as error:
         raise ClientDisconnect from error
     finally:
