@@ -1,10 +1,12 @@
 """One attempt at a job, as the code that does the work sees it: its row, its folder, and whether to go on."""
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import structlog
@@ -55,6 +57,14 @@ class Attempt:
         """The job's row as it is now."""
         with self.database.read() as session:
             return session.get_one(JobRow, self.claim.job_id)
+
+    def hear_term(self) -> None:
+        """Let SIGTERM ask this attempt to stop, and do nothing else."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._on_term)
+
+    def _on_term(self, _signum: int, _frame: FrameType | None) -> None:
+        self.stop_requested = True
 
     def start(self) -> None:
         """Begin to renew the lease."""

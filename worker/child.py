@@ -3,11 +3,9 @@
 import contextlib
 import errno
 import importlib
-import signal
 import sys
 import traceback
 from collections.abc import Callable
-from types import FrameType
 from typing import Final
 
 from models_store import leases, spans
@@ -47,11 +45,7 @@ def work(job_id: str, fence: int, trace: str, imported: Callable[[], None] = lam
     database = Database(settings.resolved_database_url)
     claim = _claimed(database, job_id, fence)
     attempt = Attempt(database, settings, claim, attempt_directory(settings, claim))
-
-    def on_term(_signum: int, _frame: FrameType | None) -> None:
-        attempt.stop_requested = True
-
-    signal.signal(signal.SIGTERM, on_term)
+    attempt.hear_term()
     attempt.start()
     imported()
     run = importlib.import_module(RUNNERS[claim.kind]).run

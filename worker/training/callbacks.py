@@ -1,9 +1,12 @@
 """What the Trainer tells the job's row while it runs."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import pytorch_lightning as pl
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from models_store import leases, spans
 from models_store.database.tables import Json
@@ -13,6 +16,19 @@ from worker.training.data import Batches
 from worker.training.module import Finetuner
 
 SEND_SECONDS: Final = 1.0
+
+
+@contextmanager
+def polite() -> Iterator[None]:
+    """A SIGTERM that came before :class:`Reporter` took Lightning's answer to it away.
+
+    Raises:
+        StoppedPolitelyError: in its place.
+    """
+    try:
+        yield
+    except SIGTERMException as error:
+        raise StoppedPolitelyError from error
 
 
 class Reporter(pl.Callback):
@@ -44,8 +60,13 @@ class Reporter(pl.Callback):
         self._attempt.persist(lambda: leases.log(self._attempt.database, held, message))
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Remember where and when the training started, for the estimate of what remains."""
+        """Remember where and when the training started, for the estimate of what remains.
+
+        Lightning has just put its own answer to SIGTERM in front of ours: an exception after the next epoch or in the
+        next validation, without a checkpoint. Ours is enough.
+        """
         del pl_module
+        self._attempt.hear_term()
         self._began = (time.monotonic(), self._trained(trainer, 0))
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

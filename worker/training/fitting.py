@@ -16,7 +16,7 @@ from models_store.spec import JobSpec, Training
 from worker.attempt import Attempt
 from worker.training import hardware, layout
 from worker.training.augmentation import AugmentedRows
-from worker.training.callbacks import Reporter
+from worker.training.callbacks import Reporter, polite
 from worker.training.checkpointing import AtomicCheckpointIO, Checkpoints, newest_intact
 from worker.training.data import Batches, Data, FeatureRows, ItemRows, Loader, Runs
 from worker.training.devices import ddp, group, ranks
@@ -97,7 +97,7 @@ def train(
         hardware.let_torch_ask_cuda()
         threads = hardware.threads_for(_products(training, network, material))
         suits = not material.cached and layout.suits(network, training, data.train)
-        with threads, layout.channels_last(network, wanted=suits):
+        with threads, layout.channels_last(network, wanted=suits), polite():
             trainer.fit(module, loader, validation, ckpt_path=resumed["path"] if resumed else None, weights_only=True)
     return module, checkpoints
 

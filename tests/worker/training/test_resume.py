@@ -1,5 +1,8 @@
 """A training that is cut off after any step and resumed ends with the same weights to the bit."""
 
+import contextlib
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +11,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 
 from models_store import jobs, leases
@@ -16,9 +20,9 @@ from models_store.database.engine import Database
 from models_store.database.migrate import migrate
 from models_store.spec import Training
 from tests.models_store.rows import claimed, queued_job
-from worker.attempt import Attempt
+from worker.attempt import Attempt, StoppedPolitelyError
 from worker.settings import WorkerSettings
-from worker.training.callbacks import Reporter
+from worker.training.callbacks import Reporter, polite
 from worker.training.checkpointing import AtomicCheckpointIO, Checkpoints, newest_intact
 from worker.training.data import FeatureRows, Loader
 from worker.training.module import Finetuner
@@ -40,6 +44,32 @@ class CutAfter(pl.Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         if trainer.global_step == self._step:
             raise Cut
+
+
+class TermAt(pl.Callback):
+    """Sends this process SIGTERM at some moment of an epoch, once all others have been told of that moment."""
+
+    def __init__(self, moment: str, epoch: int) -> None:
+        self._moment, self._epoch = moment, epoch
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        self._perhaps("start", trainer)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        self._perhaps("batch", trainer)
+
+    def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        self._perhaps("validation", trainer)
+
+    def on_validation_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        self._perhaps("validated", trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        self._perhaps("end", trainer)
+
+    def _perhaps(self, moment: str, trainer: pl.Trainer) -> None:
+        if (moment, trainer.current_epoch) == (self._moment, self._epoch):
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Dropping(nn.Module):
@@ -64,7 +94,18 @@ def attempt(tmp_path: Path) -> Iterator[Attempt]:
     database.close()
 
 
-def train(attempt: Attempt, cut_after: int | None = None, patience: int = 99, rate: float = 0.05) -> dict[str, Tensor]:
+@pytest.fixture
+def hearing(attempt: Attempt) -> Iterator[Attempt]:
+    """The attempt, as in a child: SIGTERM asks it to stop."""
+    before = signal.getsignal(signal.SIGTERM)
+    attempt.hear_term()
+    yield attempt
+    signal.signal(signal.SIGTERM, before)
+
+
+def train(
+    attempt: Attempt, cut_after: pl.Callback | int | None = None, patience: int = 99, rate: float = 0.05
+) -> dict[str, Tensor]:
     """One process's share of a training; gives the best weights at its end."""
     pl.seed_everything(7, verbose=False)
     features = torch.randn(ITEMS, 8, generator=torch.Generator().manual_seed(1))
@@ -75,7 +116,7 @@ def train(attempt: Attempt, cut_after: int | None = None, patience: int = 99, ra
     resumed = newest_intact(attempt)
     loader = Loader(ITEMS, rows, BATCH, seed=7)
     checkpoints = Checkpoints(attempt, loader, "val_loss", resumed, halvings=0)
-    cut = [CutAfter(cut_after)] if cut_after is not None else []
+    cut = [CutAfter(cut_after) if isinstance(cut_after, int) else cut_after] if cut_after is not None else []
     stop = EarlyStopping("val_loss", patience=patience)
     trainer = pl.Trainer(
         max_epochs=EPOCHS,
@@ -113,6 +154,27 @@ def test_cut_off_after_any_step(step: int, attempt: Attempt, expected: dict[str,
         train(attempt, cut_after=step)
     resumed = train(attempt)
     assert all(torch.equal(resumed[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("epoch", range(EPOCHS))
+@pytest.mark.parametrize("moment", ["start", "batch", "validation", "validated", "end"])
+def test_a_stop_at_any_moment_is_polite_and_costs_nothing(
+    moment: str, epoch: int, hearing: Attempt, expected: dict[str, Tensor]
+) -> None:
+    with contextlib.suppress(StoppedPolitelyError):  # or the training ends, and what comes next stops
+        train(hearing, TermAt(moment, epoch))
+    assert hearing.stop_requested
+    hearing.stop_requested = False
+    kept = newest_intact(hearing)
+    trained = kept is not None and kept["finished"]
+    resumed = train(hearing)
+    compared = expected.keys() - ({"last"} if trained else set())  # only the best weights are needed any more
+    assert all(torch.equal(resumed[name], expected[name]) for name in compared)
+
+
+def test_a_stop_before_the_first_step_is_polite_too() -> None:
+    with pytest.raises(StoppedPolitelyError), polite():
+        raise SIGTERMException
 
 
 def test_a_training_that_was_stopped_early_is_not_continued(attempt: Attempt) -> None:
