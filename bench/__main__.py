@@ -60,7 +60,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--state", type=Path, help="JSON file with the parts that have ended; made if missing")
     parser.add_argument("--output", type=Path, default=Path("docs/performance.md"), help="page that gets the results")
     parser.add_argument(
-        "--seconds", type=float, default=2.5, help="of one load by one connection; more have twice as long"
+        "--seconds", type=float, default=2.0, help="of one load by one connection; more have twice as long"
     )
     parser.add_argument("--rounds", type=int, default=2, help="loads of each cell, in turns with its peer")
     return parser.parse_args()
