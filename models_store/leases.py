@@ -212,16 +212,20 @@ def cancelled(database: Database, held: Claim) -> None:
         _end(session, _mine(held), held.job_id, "cancelled", None)
 
 
-def release(database: Database, held: Claim, reason: str = "worker stopped") -> None:
+def release(database: Database, held: Claim, reason: str = "worker stopped", *, served: bool = False) -> None:
     """Give the job back unfinished, without spending an attempt: it is not the job's fault that it cannot go on.
 
-    Its owner has not been served by it, and so is next again. A job whose owner wants it cancelled ends instead.
+    A job whose owner wants it cancelled ends instead.
+
+    Args:
+        served: its owner has had a turn with it. Else that owner is next again, which must not go on for ever.
     """
     with database.write() as session:
         if session.scalar(select(JobRow.cancel_requested).where(*_mine(held))):
             _end(session, _mine(held), held.job_id, "cancelled", None)
             return
-        _fenced(session, held, **_requeued(), claimed_at=None, attempt=JobRow.attempt - 1, barren=_less_barren())
+        given_back = {**_requeued(), "attempt": JobRow.attempt - 1, "barren": _less_barren()}
+        _fenced(session, held, **given_back, **({} if served else {"claimed_at": None}))
         jobs.record(session, held.job_id, "status", {"status": "queued", "reason": reason})
 
 

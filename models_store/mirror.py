@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,13 +81,14 @@ class Mirror:
         """The entry of these names (``DEFAULT`` means the concrete name behind it), where there is one."""
         return self._entry(self._directory(backbone, weights))
 
-    def fetch(self, backbone: str, weights: str) -> None:
-        """Have what another machine has added under these names here, so that nothing else is added beside it."""
+    @contextmanager
+    def fetched(self, backbone: str, weights: str) -> Iterator[None]:
+        """Have what another machine has added under these names here, so that nothing else is added in the block."""
         directory = self._directory(backbone, weights)
         if directory in self._storage.copies() and not self._storage.there(directory):
             self._storage.forget(directory)  # what another machine has removed
         with self._storage.using(directory):
-            pass
+            yield
 
     def path(self, backbone: str, weights: str) -> Path | None:
         """Folder of the stored files, for a family that loads them; ``weights`` is the concrete name."""

@@ -64,7 +64,7 @@ def run_to_end(attempt: Attempt, run: Callable[[Attempt], None]) -> int:
         return LOST_EXIT  # nothing more can be stored; the supervisor or the reaper settles the row
     except StorageUnavailableError as error:
         code = error.code
-        _store(lambda: leases.release(attempt.database, attempt.claim, code))
+        _store(lambda: leases.release(attempt.database, attempt.claim, code, served=True))
     except CancelledByOwnerError:
         _store(lambda: leases.cancelled(attempt.database, attempt.claim))
     except StoppedPolitelyError:

@@ -73,8 +73,8 @@ def _added(services: Services, names: WeightsNames, source: Path) -> "MirrorEntr
 def _add(services: Services, names: WeightsNames, source: Path, actor: audit.Actor) -> MirroredWeights:
     mirror = _mirror(services)
     mirror.check(names.backbone, names.weights)
-    mirror.fetch(names.backbone, names.weights)
-    entry = _added(services, names, source)
+    with mirror.fetched(names.backbone, names.weights):
+        entry = _added(services, names, source)
     mirror.share(entry)
     with services.database.write() as session:  # after it: adding takes long, and once more changes nothing
         audit.record(session, actor, "weights.added", f"{entry.backbone}:{entry.weights}", owner=None)

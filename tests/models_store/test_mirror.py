@@ -183,26 +183,27 @@ def test_another_machine_lists_entries_without_their_files(machines: tuple[Mirro
     assert other.path("hf/tests/minilm", "main") is not None
 
 
-def test_what_one_machine_removed_is_not_listed_by_another_that_holds_it(
-    machines: tuple[Mirror, Mirror], tmp_path: Path
-) -> None:
+@pytest.fixture
+def removed(machines: tuple[Mirror, Mirror], tmp_path: Path) -> tuple[Mirror, Mirror]:
+    """The first has removed weights that the other holds."""
     one, other = machines
     one.share(one.add(SQUEEZENET, "DEFAULT", checkpoint(tmp_path)))
     assert other.path(SQUEEZENET, "IMAGENET1K_V1") is not None
     one.remove(SQUEEZENET, "DEFAULT")
+    return machines
+
+
+def test_what_one_machine_removed_is_not_listed_by_another_that_holds_it(removed: tuple[Mirror, Mirror]) -> None:
+    _, other = removed
     assert other.list() == []
 
 
 def test_others_can_be_added_where_those_of_before_were_removed_from_another_machine(
-    machines: tuple[Mirror, Mirror], tmp_path: Path
+    removed: tuple[Mirror, Mirror], tmp_path: Path
 ) -> None:
-    one, other = machines
-    one.share(one.add(SQUEEZENET, "DEFAULT", checkpoint(tmp_path)))
-    assert other.path(SQUEEZENET, "IMAGENET1K_V1") is not None
-    one.remove(SQUEEZENET, "DEFAULT")
-    other.fetch(SQUEEZENET, "DEFAULT")
-    changed = checkpoint(tmp_path, "changed.pth", torch.zeros(64, 3, 3, 3))
-    entry = other.add(SQUEEZENET, "DEFAULT", changed)
+    one, other = removed
+    with other.fetched(SQUEEZENET, "DEFAULT"):
+        entry = other.add(SQUEEZENET, "DEFAULT", checkpoint(tmp_path, "changed.pth", torch.zeros(64, 3, 3, 3)))
     other.share(entry)
     assert one.list() == [entry]
 
@@ -212,7 +213,8 @@ def test_what_has_not_reached_the_store_yet_stays_when_it_is_added_again(
 ) -> None:
     one, other = machines
     entry = one.add(SQUEEZENET, "DEFAULT", checkpoint(tmp_path))
-    one.fetch(SQUEEZENET, "DEFAULT")
+    with one.fetched(SQUEEZENET, "DEFAULT"):
+        assert one.get(SQUEEZENET, "DEFAULT") == entry
     one.share(entry)
     assert other.list() == [entry]
 
@@ -220,6 +222,5 @@ def test_what_has_not_reached_the_store_yet_stays_when_it_is_added_again(
 def test_what_another_machine_has_added_is_a_conflict_here(machines: tuple[Mirror, Mirror], tmp_path: Path) -> None:
     one, other = machines
     one.share(one.add(SQUEEZENET, "DEFAULT", checkpoint(tmp_path)))
-    other.fetch(SQUEEZENET, "DEFAULT")
-    with pytest.raises(ConflictError):
+    with other.fetched(SQUEEZENET, "DEFAULT"), pytest.raises(ConflictError):
         other.add(SQUEEZENET, "DEFAULT", checkpoint(tmp_path, "changed.pth", torch.zeros(64, 3, 3, 3)))

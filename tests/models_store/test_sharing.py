@@ -89,6 +89,12 @@ def test_an_owner_whose_job_was_given_back_is_next(database: Database) -> None:
     assert turns(database, 4) == ["ann", "bob", "cho", "ann"]
 
 
+def test_an_owner_whose_job_waits_for_a_store_holds_up_nobody(database: Database) -> None:
+    fill(database, {"ann": 2, "bob": 2})
+    leases.release(database, claimed(database), "storage_unavailable", served=True)
+    assert turns(database, 2) == ["bob", "ann"]
+
+
 def test_work_in_one_lane_does_not_count_in_another(database: Database) -> None:
     new_dataset(database, "ann")
     claimed(database, "light")

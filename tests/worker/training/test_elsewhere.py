@@ -113,3 +113,4 @@ def test_an_attempt_that_needs_a_store_that_does_not_answer_is_given_back_and_no
     row = one.row()
     assert (row.state, row.attempt, row.barren) == ("queued", 0, 0)
     assert "storage_unavailable" in history(one)
+    assert row.claimed_at is not None, "its owner has had this turn, or would be next for ever"
