@@ -23,6 +23,10 @@ from models_store.engines.engine import EngineUnavailableError, Precision
 _MOST_AT_ONCE: Final = 4
 """Each has cores of its own: with more the batches become small, and the memory for them large."""
 _Options = dict[str, str | int | bool]
+_CORE: Final = openvino.Core()
+"""One for the whole process, never dropped. Its plugin gives the thread that compiles first a stack for signals, and
+frees that at its own end, also while it is in use: with two of them, dropped in the order in which they were made, the
+next signal with a handler (as SIGTERM, which asks a job to stop) was a segmentation fault."""
 
 
 class _Graph:
@@ -139,7 +143,7 @@ def _streams(at_once: int) -> _Options:
 
 def _compiled(model: Path | openvino.Model, options: _Options) -> openvino.CompiledModel:
     try:
-        graph = openvino.Core().compile_model(model, "CPU", options)
+        graph = _CORE.compile_model(model, "CPU", options)
         taken = graph.get_property("INFERENCE_PRECISION_HINT").get_type_name()
     except RuntimeError as error:
         raise EngineUnavailableError(f"OpenVINO does not compile it: {error}") from error
