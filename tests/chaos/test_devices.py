@@ -118,6 +118,7 @@ def test_devices_without_memory_get_half_batches(service: Service, pictures: str
     assert "1/2 batch" in history(service, job_id)
 
 
+@pytest.mark.slow
 def test_more_devices_than_the_worker_has_are_refused_with_what_to_do(service: Service, pictures: str) -> None:
     asked = {**TWO, "devices": 64, "batch_size": 64}
     job = service.finished(service.post_job(pictures, "plugin/tiny", strategy="full", training=asked))

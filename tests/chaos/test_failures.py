@@ -86,6 +86,7 @@ def test_a_device_without_memory_gets_half_batches_and_says_so(service: Service,
     assert job["config"]["training"]["batch_size"] == 8
 
 
+@pytest.mark.slow
 def test_a_device_too_small_for_one_example_is_told(service: Service, pictures: str) -> None:
     job = ended(service, pictures, "starving", batch_size=2)
     assert (job["status"], job["error"]["code"]) == ("failed", "out_of_memory")

@@ -128,6 +128,7 @@ def _answered(answers: list[tuple[str, httpx.Response]], model: str) -> bool:
     return any(asked == model and answer.status_code == 200 for asked, answer in answers)
 
 
+@pytest.mark.slow
 def test_a_model_that_is_deleted_while_it_is_loaded_answers_or_is_not_found(served: Served) -> None:
     for factor in range(10, 25):
         model = served.publish(factor)

@@ -77,6 +77,7 @@ def _delete(owner: Tenant, *paths: str) -> None:
         assert answer.status_code == 204, answer.text
 
 
+@pytest.mark.slow
 def test_of_a_deleted_data_set_no_item_is_left_though_a_model_was_trained_and_measured_on_it(
     installation: Service, ann: Tenant
 ) -> None:

@@ -24,7 +24,7 @@ def dino(service: Service, tmp_path_factory: pytest.TempPathFactory) -> str:
     return DINO
 
 
-@pytest.mark.parametrize("strategy", ["freeze", "full"])
+@pytest.mark.parametrize("strategy", ["freeze", pytest.param("full", marks=pytest.mark.slow)])
 def test_a_job_trains_on_it_and_serves_what_it_stored(
     strategy: str, service: Service, dino: str, pictures: str
 ) -> None:

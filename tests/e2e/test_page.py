@@ -31,7 +31,10 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.mark.parametrize(("language", "screen"), [("en", _WIDE), ("ko", _NARROW)], ids=["english-wide", "korean-phone"])
+@pytest.mark.parametrize(
+    ("language", "screen"),
+    [pytest.param("en", _WIDE, id="english-wide", marks=pytest.mark.slow), pytest.param("ko", _NARROW, id="korean-phone")],
+)
 def test_a_newcomer_gets_from_pictures_to_a_model_that_answers(
     language: str, screen: dict[str, object], browser: Browser, service: Service, tmp_path: Path
 ) -> None:
@@ -129,7 +132,9 @@ def _use(visitor: Visit, t: Texts, folder: Path) -> None:
         assert any(name.endswith("model.safetensors") for name in archive.namelist())
 
 
-@pytest.mark.parametrize("screen", [_WIDE, _NARROW], ids=["wide-light", "phone-dark"])
+@pytest.mark.parametrize(
+    "screen", [pytest.param(_WIDE, id="wide-light"), pytest.param(_NARROW, id="phone-dark", marks=pytest.mark.slow)]
+)
 def test_every_page_serves_who_uses_no_mouse_or_hears_it(
     screen: dict[str, object], browser: Browser, service: Service, picture_model: str, sentence_model: str
 ) -> None:

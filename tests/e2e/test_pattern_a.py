@@ -90,6 +90,7 @@ def test_the_next_model_goes_on_from_it_with_one_class_more(
     assert accuracy(client, model["id"], ("blue", "green", "red")) > 0.7
 
 
+@pytest.mark.slow
 def test_the_head_begins_where_the_earlier_one_stood(
     service: Service, encoder_model: dict[str, Any], pictures: str
 ) -> None:

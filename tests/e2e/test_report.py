@@ -211,6 +211,7 @@ def test_an_evaluation_whose_process_is_killed_runs_again(service: Service, revi
     assert job["report"]["items"] == 117
 
 
+@pytest.mark.slow
 def test_a_running_evaluation_is_cancelled_and_can_be_retried(
     service: Service, review_model: str, reviews: str
 ) -> None:

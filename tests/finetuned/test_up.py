@@ -87,7 +87,7 @@ def _gone(family: list[Any]) -> bool:
     return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in family)
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stop", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_signal_stops_all_of_it_in_order(data_dir: Path, stop: signal.Signals) -> None:
     with _up(data_dir) as up:
         family = up.family()

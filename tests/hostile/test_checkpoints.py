@@ -194,7 +194,6 @@ _QUICK_SAFETENSORS = {
     "deep header": "/weights",
     "offsets that wrap": "/checkpoints",
     "shape that wraps": "/weights",
-    "many tensors": "/checkpoints",
 }
 
 

@@ -18,7 +18,7 @@ from models_store.preprocessing.loading import load_preprocessing
 from models_store.preprocessing.protocol import Prepared
 from tests.models_store.samples import encoded, noise, photos
 
-SIZES = [(301, 200), (33, 47), (640, 427)]
+SIZES = [(301, 200), (33, 47), pytest.param((640, 427), marks=pytest.mark.slow)]
 timm_data: Any = timm.data
 
 
