@@ -1,9 +1,10 @@
 """Items of all requests wait together, and go through an engine together.
 
 There is no fixed delay: whenever an engine is free it takes what waits, so that batches are as large as the load makes
-them. Where it computes several batches at once, each gets its share of what waits. Requests take turns item by item, so
-that a small one is not held up by a large one; so do models. Owners come before both: a batch is shared evenly among
-those who wait, so that one with many requests holds up nobody with few.
+them. Where it computes several batches at once, each gets its share of what waits; beside one that is computed the next
+begins when it has some items, or no more come, as a few together take little longer than one. Requests take turns item
+by item, so that a small one is not held up by a large one; so do models. Owners come before both: a batch is shared
+evenly among those who wait, so that one with many requests holds up nobody with few.
 """
 
 import threading
@@ -28,6 +29,10 @@ _RATIO: Final = 1.5
 _APART: Final = 16
 """A batch is padded to its longest text, which has at most so many times, or so many more, the shortest's tokens."""
 _LOOK_AHEAD: Final = 4 * MAX_BATCH
+_ENOUGH: Final = 4
+"""Items of a batch from which on another one more makes each hardly quicker (bench: texts on one of two cores)."""
+_QUIET: Final = 0.003
+"""Seconds without another item after which none is waited for: requests that are on their way are that far apart."""
 Observer = Callable[[int, float], None]
 """Hears of every batch: items, seconds."""
 
@@ -101,15 +106,25 @@ class Ticket:
 class _Group:
     """The requests whose items may share a batch, in turn."""
 
+    key: Hashable
     parallel: int
     tickets: OrderedDict[int, Ticket] = field(default_factory=OrderedDict)
     running: int = 0
     """Batches."""
+    came_at: float = 0.0
+    """When items came last, by ``time.monotonic()``."""
 
     @property
     def waiting(self) -> int:
         """Items."""
         return sum(len(ticket.waiting) for ticket in self.tickets.values())
+
+    @property
+    def gathering(self) -> float:
+        """Seconds for which the next batch, with so few items as wait now, is better not begun yet."""
+        if not self.running or self.waiting >= _ENOUGH:
+            return 0.0
+        return max(0.0, self.came_at + _QUIET - time.monotonic())
 
     def has(self, owner: str) -> bool:
         """Whether items of this owner wait here."""
@@ -210,7 +225,9 @@ class Batcher:
         with self._change:
             if self._stopping:
                 raise stopping()
-            self._groups.setdefault(runs.key, _Group(runs.parallel)).tickets[id(ticket)] = ticket
+            group = self._groups.setdefault(runs.key, _Group(runs.key, runs.parallel))
+            group.tickets[id(ticket)] = ticket
+            group.came_at = time.monotonic()
             self._change.notify()
         return ticket
 
@@ -274,7 +291,7 @@ class Batcher:
                     if self._idle and any(group.waiting for group in self._groups.values()):
                         self._change.notify()  # another lane for the rest
                     return chosen
-                self._change.wait()
+                self._change.wait(min((group.gathering for group in self._free()), default=None))
             return None
 
     def _end(self, group: _Group) -> None:
@@ -289,14 +306,18 @@ class Batcher:
         self._served = OrderedDict.fromkeys(
             [*(waiting - self._served.keys()), *(owner for owner in self._served if owner in waiting)]
         )
-        free = [(key, group) for key, group in self._groups.items() if group.waiting and group.running < group.parallel]
+        free = [group for group in self._free() if not group.gathering]
         for owner in self._served:
-            for key, group in free:
+            for group in free:
                 if group.has(owner):
                     self._served.move_to_end(owner)
-                    self._groups.move_to_end(key)
+                    self._groups.move_to_end(group.key)
                     return group, group.chosen(owner, self._share(group))
         return None
+
+    def _free(self) -> list[_Group]:
+        """Those of which another batch may be run now."""
+        return [group for group in self._groups.values() if group.waiting and group.running < group.parallel]
 
     def _share(self, group: _Group) -> int:
         """Items of a batch, where as many others as may be run beside it get as many."""

@@ -33,7 +33,10 @@ def browser() -> Iterator[Browser]:
 
 @pytest.mark.parametrize(
     ("language", "screen"),
-    [pytest.param("en", _WIDE, id="english-wide", marks=pytest.mark.slow), pytest.param("ko", _NARROW, id="korean-phone")],
+    [
+        pytest.param("en", _WIDE, id="english-wide", marks=pytest.mark.slow),
+        pytest.param("ko", _NARROW, id="korean-phone"),
+    ],
 )
 def test_a_newcomer_gets_from_pictures_to_a_model_that_answers(
     language: str, screen: dict[str, object], browser: Browser, service: Service, tmp_path: Path

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from app.predictions import batching
 from app.predictions.batching import MAX_BATCH, Batcher, Ticket
 from models_store.errors import UnavailableError
 from models_store.predictor import Judged
@@ -257,6 +258,45 @@ def test_what_waits_is_divided_among_the_lanes_that_are_free(two_lanes: Batcher)
     until(lambda: len(engine.batches) == 2, 10, "both lanes are at work")
     engine.gate.set()
     assert [len(batch) for batch in engine.batches] == [4, 4]
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More items are waited for as long as a test may take, where they are waited for at all."""
+    monkeypatch.setattr(batching, "_QUIET", 60.0)
+
+
+@pytest.mark.usefixtures("patient")
+def test_beside_a_batch_that_runs_the_next_begins_with_some_items(two_lanes: Batcher) -> None:
+    engine = Doubles(parallel=2)
+    held = hold(two_lanes, engine)
+    few = [two_lanes.submit(engine, [item(n)], FAR) for n in (1, 2, 3)]
+    time.sleep(0.2)
+    assert engine.batches == [[0]]
+    few.append(two_lanes.submit(engine, [item(4)], FAR))
+    until(lambda: len(engine.batches) == 2, 10, "the second lane is at work")
+    engine.gate.set()
+    assert [values(ticket) for ticket in (held, *few)] == [[0], [2], [4], [6], [8]]
+    assert engine.batches == [[0], [1, 2, 3, 4]]
+
+
+@pytest.mark.usefixtures("patient")
+def test_when_no_batch_runs_any_more_nothing_is_waited_for(two_lanes: Batcher) -> None:
+    engine = Doubles(parallel=2)
+    held = hold(two_lanes, engine)
+    lone = two_lanes.submit(engine, [item(1)], FAR)
+    engine.gate.set()
+    assert [values(held), values(lone)] == [[0], [2]]
+
+
+@pytest.mark.usefixtures("patient")
+def test_items_of_another_engine_are_not_waited_for(two_lanes: Batcher) -> None:
+    engine, other = Doubles(parallel=2), Doubles("other", parallel=2)
+    hold(two_lanes, engine)
+    waiting = two_lanes.submit(engine, [item(1)], FAR)
+    assert values(two_lanes.submit(other, [item(2)], FAR)) == [4]
+    engine.gate.set()
+    assert values(waiting) == [2]
 
 
 def test_an_engine_that_takes_one_batch_at_a_time_gets_one(two_lanes: Batcher) -> None:
