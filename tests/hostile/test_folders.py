@@ -76,8 +76,10 @@ FOLDERS: dict[str, Change] = {
     "a bomb": lambda files, _: {**files, "vocab.txt": bytes(1_200_000_000)},
     "many files": lambda files, _: {**files, **{f"{n}.txt": b"" for n in range(2000)}},
 }
-HARMLESS = {"a pattern without end"}
-"""What is in such a folder does nothing until it is used, and then no more than the model that its owner wanted."""
+HARMLESS = {
+    "a pattern without end",  # does nothing until it is used, and then no more than the model that its owner wanted
+    "a class that is none",  # is looked for among Transformers' own classes only, and done without
+}
 
 
 def _packed(files: Files, link: str = "") -> bytes:
@@ -92,7 +94,7 @@ def _packed(files: Files, link: str = "") -> bytes:
     return buffer.getvalue()
 
 
-def _sent(service: Service, content: bytes, name: str = "hf/tests/evil") -> tuple[int, str]:
+def _sent(service: Service, content: bytes, name: str) -> tuple[int, str]:
     answer = service.client.post("/weights", data={"backbone": name}, files={"file": ("a.zip", content)}, timeout=200)
     return answer.status_code, str(answer.json().get("code", ""))
 
@@ -106,7 +108,8 @@ def test_a_folder_that_wants_more_than_to_be_read_is_refused(
     attack: str, good: Files, service: Service, tmp_path: Path
 ) -> None:
     canary = tmp_path / "evil-canary"
-    status, code = _sent(service, _packed(FOLDERS[attack](good, canary)))
+    name = f"hf/tests/evil-{[*FOLDERS].index(attack)}"
+    status, code = _sent(service, _packed(FOLDERS[attack](good, canary)), name)
     assert status == 422 or attack in HARMLESS, code
     assert code in {
         "unsafe_weights",
@@ -122,7 +125,7 @@ def test_a_folder_that_wants_more_than_to_be_read_is_refused(
 
 
 def test_a_link_in_a_folder_is_not_followed(good: Files, service: Service) -> None:
-    assert _sent(service, _packed(good, link="/etc/passwd")) == (422, "unreadable_weights")
+    assert _sent(service, _packed(good, link="/etc/passwd"), "hf/tests/linked") == (422, "unreadable_weights")
 
 
 def test_the_folder_without_all_that_is_taken(good: Files, service: Service) -> None:
