@@ -25,6 +25,7 @@ _BESIDES: Final[tuple[type[BaseModel], ...]] = (errors.Problem, Parameters, Infe
 """Models that are read by hand."""
 _LOCATED: Final = frozenset({"create_dataset", "create_job", "retry_job", "evaluate", "create_checkpoint"})
 _INFERRING: Final = frozenset({"infer", "infer_version"})
+_NO_NUL: Final = r"^[^\u0000]*$"
 _HEADERS: Final[Json] = {
     "X-Request-ID": {
         "required": True,
@@ -78,12 +79,24 @@ def _made(app: FastAPI) -> Json:
         schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
     document["components"]["headers"] = _HEADERS
     for operation in _operations(document):
+        for parameter in operation.get("parameters", ()):
+            if parameter["in"] in {"path", "query"}:
+                _refuse_nul(parameter["schema"])
         for status, response in operation["responses"].items():
             names = _headers(operation, status, response)
             response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
             if links := LINKS.get((operation["operationId"], status)):
                 response["links"] = links
     return document
+
+
+def _refuse_nul(schema: Json) -> None:
+    """Say of texts in an address what the guard holds them to."""
+    if schema.get("type") == "string" and not schema.keys() & {"pattern", "enum", "const"}:
+        schema["pattern"] = _NO_NUL
+    parts = [*schema.get("anyOf", ()), schema.get("items")]
+    for part in filter(None, parts):
+        _refuse_nul(part)
 
 
 def _operations(document: Json) -> Iterator[Json]:

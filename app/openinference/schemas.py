@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.deps import Closed
 from app.predictions.schemas import MAX_INPUT_CHARACTERS
@@ -63,6 +63,11 @@ class ModelMetadata(BaseModel):
     outputs: list[TensorMetadata] = Field(description="`logits` are given only where they are asked for.")
 
 
+def _whole(given: Any) -> Any:
+    """JSON has one kind of number, and by its schemas 8.0 is an integer."""
+    return int(given) if isinstance(given, float) and given.is_integer() else given
+
+
 class _Parameters(BaseModel):
     """Parameters are how clients extend the protocol: those that mean nothing here are ignored."""
 
@@ -78,7 +83,7 @@ class RequestParameters(_Parameters):
 class InputParameters(_Parameters):
     """Of an input. Others are ignored."""
 
-    binary_data_size: int | None = Field(
+    binary_data_size: Annotated[int, BeforeValidator(_whole)] | None = Field(
         None, ge=0, lt=2**40, description="The tensor stands behind the JSON, in so many bytes."
     )
 

@@ -126,12 +126,14 @@ def refused_for_what_no_schema_says(ctx: CheckContext, response: Response, case:
     has_the_form = case.meta is not None and case.meta.generation.mode.is_positive
     if has_the_form and response.status_code == 422:
         code = response.json()["code"]
-        assert code in UNSAYABLE.get(_name(case.operation), ()) or _is_json_by_chance(case, code), code
+        assert code in UNSAYABLE.get(_name(case.operation), ()) or _is_unsaid_of_bytes(case, code), code
 
 
-def _is_json_by_chance(case: Case[Any], code: str) -> bool:
-    """The description of bytes cannot say what JSON they begin with."""
-    return case.media_type == "application/octet-stream" and code == "validation_error"
+def _is_unsaid_of_bytes(case: Case[Any], code: str) -> bool:
+    """What JSON bytes begin with; that an image's bytes leave it to the address to name the model."""
+    media_type = str(case.media_type)
+    bare_image = _name(case.operation) == "predict" and media_type.startswith("image/")
+    return code == "validation_error" and (media_type == "application/octet-stream" or bare_image)
 
 
 def _name(operation: Any) -> str:
