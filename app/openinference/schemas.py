@@ -83,8 +83,8 @@ class RequestParameters(_Parameters):
 class InputParameters(_Parameters):
     """Of an input. Others are ignored."""
 
-    binary_data_size: Annotated[int, BeforeValidator(_whole)] | None = Field(
-        None, ge=0, lt=2**40, description="The tensor stands behind the JSON, in so many bytes."
+    binary_data_size: Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**40)] | None = Field(
+        None, description="The tensor stands behind the JSON, in so many bytes."
     )
 
 

@@ -1,5 +1,6 @@
 """The document tells the headers of answers, and the running service sends them."""
 
+import re
 from typing import Any
 
 import httpx
@@ -33,6 +34,19 @@ def test_every_answer_has_a_request_id_and_every_header_is_described(description
         for header, reference in response["headers"].items():
             assert reference == {"$ref": f"#/components/headers/{header}"}
             assert header in described
+
+
+def test_no_text_in_an_address_is_said_to_hold_a_nul_which_the_guard_refuses(description: Json) -> None:
+    for path, methods in description["paths"].items():
+        for operation in methods.values():
+            for parameter in operation.get("parameters", ()):
+                if parameter["in"] in {"path", "query"}:
+                    for schema in (parameter["schema"], *parameter["schema"].get("anyOf", ())):
+                        assert schema.get("type") != "string" or not _allows_nul(schema), (path, parameter["name"])
+
+
+def _allows_nul(schema: Json) -> bool:
+    return "enum" not in schema and re.search(schema.get("pattern", ""), "a\0b") is not None
 
 
 def test_refusals_that_ask_to_wait_say_for_how_long(description: Json) -> None:

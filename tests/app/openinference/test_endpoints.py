@@ -186,6 +186,7 @@ def test_texts_for_a_model_of_images_are_refused(served: Served) -> None:
         ({"data": [1, 2, 3]}, "invalid_tensor"),
         ({"data": None}, "invalid_tensor"),
         ({"parameters": {"binary_data_size": 4}}, "invalid_tensor"),
+        ({"parameters": {"binary_data_size": 4.0}}, "invalid_tensor"),  # an integer, by JSON Schema
         ({"parameters": {"shared_memory_region": "x"}, "data": None}, "invalid_tensor"),
         ({"shape": [0], "data": []}, "validation_error"),
         ({"shape": []}, "validation_error"),
@@ -194,6 +195,8 @@ def test_texts_for_a_model_of_images_are_refused(served: Served) -> None:
         ({"name": "input0"}, "validation_error"),
         ({"unknown": 1}, "validation_error"),
         ({"parameters": {"binary_data_size": "4"}}, "validation_error"),
+        ({"parameters": {"binary_data_size": 4.5}}, "validation_error"),
+        ({"parameters": {"binary_data_size": -4.0}}, "validation_error"),
     ],
 )
 def test_a_tensor_that_is_not_what_it_says_is_refused(served: Served, changed: dict[str, Any], code: str) -> None:
