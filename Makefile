@@ -19,7 +19,7 @@ help:
 	@echo "make demo      import data, fine-tune two pretrained models, predict; prints what it did"
 	@echo "make up        start the service and keep it running (Ctrl-C stops it)"
 	@echo "make test      the tests; make test-all adds those that take minutes"
-	@echo "make test-cluster   what drives real processes, on PostgreSQL and Redis (needs both)"
+	@echo "make test-cluster   what drives real processes, on PostgreSQL, Redis (needs both) and S3"
 	@echo "make lint      ruff, mypy, import contracts, hadolint, bandit, pip-audit"
 	@echo "make bench     measure, beside others;  make chaos: break it on purpose"
 	@echo "make clean     remove $(VENV) and caches; your data stays"

@@ -102,6 +102,12 @@ def store() -> "s3.Server":
     return _closing.enter_context(s3.running(folder / "server.log"))
 
 
+def stored(storage_url: str, beneath: str) -> list[str]:
+    """The names of an installation's objects in the store of this test process."""
+    name = storage_url.rpartition("/")[2]
+    return [key for key in store().keys(name) if key.startswith(f"{name}/{beneath}")]
+
+
 def close() -> None:
     """End what was started here."""
     _closing.close()

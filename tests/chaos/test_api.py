@@ -141,4 +141,4 @@ def test_a_hundred_uploads_at_once_with_one_idempotency_key_make_one_data_set_an
     (dataset,) = {answer.json()["id"] for answer in answers}
     assert [shown["id"] for shown in crowded.client.get("/datasets").json()["data"]] == [dataset]
     assert len(imports.jobs(crowded, [dataset])) == 1
-    assert len(list((crowded.data_dir / "uploads").iterdir())) == 1
+    assert len(crowded.uploads()) == 1

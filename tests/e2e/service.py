@@ -16,6 +16,9 @@ import psutil
 from redis import Redis
 from redis.exceptions import RedisError
 
+from models_store import copies, storage
+from models_store.database.engine import Database
+from models_store.settings import StoreSettings
 from tests import cluster
 from tests.cluster import free_port
 
@@ -183,6 +186,22 @@ class Service:
         answer = self.client.post("/datasets", files=files, data={"name": name, **fields})
         assert answer.status_code in {201, 202}, answer.text
         return self.wait(f"/datasets/{answer.json()['id']}", {"ready", "failed"}, wait)
+
+    def uploads(self) -> list[str]:
+        """The files that were received, wherever this installation stores them."""
+        if cluster.WANTED:
+            return cluster.stored(self.env["FINETUNED_STORAGE_URL"], "uploads/")
+        return [path.name for path in (self.data_dir / "uploads").iterdir()]
+
+    def forget_copies(self) -> None:
+        """Do what each machine with a shared store does every ten minutes: copies go that could not at a deletion."""
+        names = {name.removeprefix("FINETUNED_").lower(): value for name, value in self.env.items()}
+        settings = StoreSettings.model_validate(
+            {name: names[name] for name in names.keys() & StoreSettings.model_fields}
+        )
+        database = Database(self.database_url)
+        copies.forget(database, storage.opened(settings))
+        database.close()
 
     def post_job(self, dataset: str, backbone: str, **body: Any) -> str:
         """POST a job; gives its id."""
