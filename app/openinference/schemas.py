@@ -11,7 +11,7 @@ from app.settings import MAX_INPUTS
 InputName = Literal["text", "image", "pixels"]
 OutputName = Literal["label", "score", "probabilities", "logits"]
 Datatype = Literal["BYTES", "FP32"]
-Dimension = Annotated[int, Field(ge=0, lt=2**31)]
+Dimension = Annotated[int, Field(ge=1, lt=2**31)]
 BINARY: Final = "binary_tensor_data"
 """What servers call the extension by which tensors follow the JSON as bytes."""
 
@@ -83,7 +83,7 @@ class RequestParameters(_Parameters):
 class InputParameters(_Parameters):
     """Of an input. Others are ignored."""
 
-    binary_data_size: Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**40)] | None = Field(
+    binary_data_size: Annotated[int, Field(ge=0, lt=2**40), BeforeValidator(_whole)] | None = Field(
         None, description="The tensor stands behind the JSON, in so many bytes."
     )
 

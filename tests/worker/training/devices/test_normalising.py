@@ -64,9 +64,11 @@ def by_parts(kind: type[nn.BatchNorm2d], parts: list[slice], patch: pytest.Monke
     patch.setattr(group, "everyones", exchange.everyones)
     patch.setattr(group, "summed", exchange.summed)
 
+    layers = [layer(kind) for _ in parts]  # not in the threads, which draw from one generator
+
     def run(number: int) -> list[Tensor]:
         exchange.place.number = number
-        made, part = layer(kind), parts[number]
+        made, part = layers[number], parts[number]
         counts = part.stop > part.start
         inputs = (ITEMS[part] if counts else ITEMS[:1]).clone().requires_grad_()
         with WholeBatch(torch.tensor(float(counts))):
