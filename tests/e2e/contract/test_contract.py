@@ -68,12 +68,8 @@ def test_the_service_keeps_the_contract_that_it_describes(target: Target, instal
 
 @pytest.mark.slow
 @pytest.mark.timeout(4000)
-@pytest.mark.parametrize(
-    "run", [_LONG(("ann", "bob"), seed=11), _LONG(("admin",), seed=12)], ids=["by users", "by an admin"]
-)
-def test_the_service_keeps_its_contract_for_long(run: Run, target: Target, installation: Service) -> None:
-    """An admin's requests have to reach every operation."""
+def test_the_service_keeps_its_contract_for_long(target: Target, installation: Service) -> None:
     if not installation.children("worker"):
         installation.start_worker()
-    _hold((run,), target, installation, 3600)
-    assert "admin" not in run.users or _unreached(installation) == set()
+    _hold((_LONG(("ann", "bob"), seed=11), _LONG(("admin",), seed=12)), target, installation, 1900)
+    assert _unreached(installation) == set()
