@@ -29,12 +29,16 @@ def postgresql_server() -> Iterator[postgresql.Server]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """An empty database of each kind."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'test.db'}"
+        yield f"sqlite:///{tmp_path / 'test.db'}"
+        return
     server: postgresql.Server = request.getfixturevalue("postgresql_server")
-    return server.create(f"test_{uuid.uuid4().hex}")
+    name = f"test_{uuid.uuid4().hex}"
+    yield server.create(name)
+    # Eight megabytes each: what hundreds of tests leave fills the disk of a small machine.
+    server.drop(name)
 
 
 @pytest.fixture

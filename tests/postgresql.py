@@ -35,6 +35,10 @@ class Server:
         self._run("createdb", "-h", str(self._folder), database)
         return self.url(database)
 
+    def drop(self, database: str) -> None:
+        """Delete a database, and end who is still connected to it."""
+        self._run("dropdb", "-h", str(self._folder), "--force", database)
+
     def dump(self, database: str) -> Path:
         """What ``pg_dump`` makes of a database."""
         path = self._folder / f"{database}.sql"
