@@ -13,6 +13,7 @@ from app.auth import Authenticator
 from app.operating.telemetry import Telemetry
 from app.predictions.pool import ModelPool
 from app.predictions.predicting import Predicting
+from app.predictions.stepping import Stepping
 from app.queue import Bell
 from app.settings import AppSettings
 from models_store import audit, keys
@@ -38,6 +39,7 @@ class Services:
     bell: Bell
     pool: "ModelPool[Predictor]"
     predicting: Predicting
+    stepping: Stepping
     telemetry: Telemetry
     tracer: Tracer
     storage: Storage

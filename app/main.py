@@ -37,12 +37,13 @@ from app.predictions.endpoints import router as predictions_router
 from app.predictions.loading import Loader
 from app.predictions.pool import ModelPool
 from app.predictions.predicting import Predicting
+from app.predictions.stepping import Stepping
 from app.queue import Bell
 from app.rates import Buckets
 from app.settings import AppSettings
 from app.web import pages
 from app.weights.endpoints import router as weights_router
-from models_store import keys
+from models_store import keys, processors
 from models_store.database.engine import Database
 from models_store.spans import Tracer
 from models_store.storage import opened
@@ -116,6 +117,7 @@ def _services(settings: AppSettings) -> Services:
         bell=Bell(settings.redis_url),
         pool=pool,
         predicting=Predicting(settings.prediction_timeout_seconds, telemetry.observe_batch),
+        stepping=Stepping(processors.usable(), settings.max_waiting_predictions),
         telemetry=telemetry,
         tracer=Tracer("api"),
         storage=storage,
@@ -137,6 +139,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         housekeeping.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await housekeeping
+        services.stepping.stop()
         await run_in_threadpool(services.predicting.stop)
         await run_in_threadpool(services.bell.stop)
         await run_in_threadpool(services.tracer.close)

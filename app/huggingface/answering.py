@@ -10,6 +10,7 @@ from app.huggingface.schemas import InferenceParameters, InferenceRequest
 from app.predictions import bodies, inputs, judging
 from app.predictions.inputs import Input
 from app.predictions.predicting import Leaving
+from app.predictions.stepping import Steps
 from models_store import aliases
 from models_store.aliases import Meant
 from models_store.database.engine import Database
@@ -47,7 +48,9 @@ async def read(body: bytes, media_type: str, most: int) -> Asked:
     return Asked(given, not isinstance(wanted.inputs, list), wanted.parameters or InferenceParameters())
 
 
-def answer(services: Services, caller: Caller, ref: str, asked: Asked, leaving: Leaving) -> Scores | list[Scores]:
+def answer(
+    services: Services, caller: Caller, ref: str, asked: Asked, leaving: Leaving
+) -> Steps[Scores | list[Scores]]:
     """Flat scores for a single image; for texts, and for a list of images, a list of scores for each input.
 
     There is no error for an input alone: a bad one fails the request.
@@ -61,7 +64,7 @@ def answer(services: Services, caller: Caller, ref: str, asked: Asked, leaving: 
         with database.read() as session:
             return aliases.versioned(session, ref, None, caller=caller)
 
-    found = judging.judge(services, find, asked.inputs, leaving)
+    found = yield from judging.judge(services, find, asked.inputs, leaving)
     scores = [_scores(found.predictor, one, asked.parameters) for one in judging.all_judged(found, "inputs")]
     return scores[0] if asked.alone and not found.meant.reads_text else scores
 

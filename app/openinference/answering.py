@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy
 from fastapi import Response
@@ -16,6 +16,7 @@ from app.openinference.schemas import InferResponse
 from app.openinference.tensors import Tensor
 from app.predictions import judging
 from app.predictions.predicting import Leaving
+from app.predictions.stepping import LONG, Steps
 from models_store import aliases
 from models_store.aliases import Meant
 from models_store.database.engine import Database
@@ -24,6 +25,9 @@ from models_store.keys import Caller
 
 if TYPE_CHECKING:  # torch takes seconds to import; see app.pretrained
     from app.pretrained import Judgement
+
+_SMALL: Final = 2**16
+"""Bytes of a body that is read in a few milliseconds, whatever is in it."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Address:
         return aliases.versioned(session, self.name, self.version, caller=self.caller)
 
 
-def answer(services: Services, address: Address, sent: Sent, leaving: Leaving) -> Response:
+def answer(services: Services, address: Address, sent: Sent, leaving: Leaving) -> Steps[Response]:
     """Answer the request of this body.
 
     The protocol has no error for an item alone: a bad item fails the request.
@@ -52,6 +56,8 @@ def answer(services: Services, address: Address, sent: Sent, leaving: Leaving) -
         FinetunedError, RequestValidationError, HTTPException: as reading and judging raise, or an item is bad.
         CancelledError: the client has left.
     """
+    if len(sent.body) > _SMALL:
+        yield LONG
     asked = requests.read(sent, services.settings.max_prediction_inputs)
 
     def find(database: Database) -> Meant:
@@ -60,7 +66,7 @@ def answer(services: Services, address: Address, sent: Sent, leaving: Leaving) -
         _check_input(meant, asked)
         return meant
 
-    found = judging.judge(services, find, asked.given, leaving)
+    found = yield from judging.judge(services, find, asked.given, leaving)
     outputs = _outputs(found.predictor.labels, judging.all_judged(found, asked.input))
     return _encoded(address, asked, found.meant, [(outputs[wanted.name], wanted) for wanted in asked.outputs])
 

@@ -6,20 +6,21 @@ from app.deps import Services
 from app.predictions import judging
 from app.predictions.inputs import Asked
 from app.predictions.predicting import Leaving
+from app.predictions.stepping import Steps
 from models_store import abstaining, aliases
 from models_store.keys import Caller
 
 Prediction = dict[str, Any]
 
 
-def answer(services: Services, caller: Caller, asked: Asked, leaving: Leaving) -> tuple[str, list[Prediction]]:
+def answer(services: Services, caller: Caller, asked: Asked, leaving: Leaving) -> Steps[tuple[str, list[Prediction]]]:
     """The model's id, and one prediction an input, in order.
 
     Raises:
         CancelledError, FinetunedError: as :func:`app.predictions.judging.judge`.
     """
     wanted = asked.parameters
-    found = judging.judge(
+    found = yield from judging.judge(
         services, lambda database: aliases.meant(database, asked.model, caller=caller), asked.inputs, leaving
     )
     predictions = [

@@ -91,6 +91,10 @@ class Ticket:
         if not self._done.done():
             self._done.set_exception(error)
 
+    def then(self, action: Callable[[], object]) -> None:
+        """Do this when the outcome is known, in the thread that brings it; at once if it is."""
+        self._done.add_done_callback(lambda _done: action())
+
     def judged(self) -> "list[Judged]":
         """Wait for every item.
 

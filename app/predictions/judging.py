@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy
 
 from app.deps import Services
 from app.predictions import inputs
+from app.predictions.batching import MAX_BATCH
 from app.predictions.inputs import Input
-from app.predictions.predicting import Leaving
+from app.predictions.predicting import Leaving, Way
+from app.predictions.stepping import LONG, Steps
 from models_store import registry
 from models_store.aliases import Meant
 from models_store.database.engine import Database
@@ -19,6 +21,8 @@ from models_store.pixels import Array
 if TYPE_CHECKING:  # torch takes seconds to import; see app.pretrained
     from app.pretrained import Judgement, Predictor, Result
 
+_SHORT: Final = 20_000
+"""Characters: to cut them into tokens takes some five milliseconds."""
 Find = Callable[[Database], Meant]
 Given = Sequence[Input] | Array
 """Texts, or bytes of files; or pixels [N, 3, height, width] float32."""
@@ -33,7 +37,7 @@ class Found:
     results: "Sequence[Result]"
 
 
-def judge(services: Services, find: Find, given: Given, leaving: Leaving) -> Found:
+def judge(services: Services, find: Find, given: Given, leaving: Leaving) -> Steps[Found]:
     """Ask the model that ``find`` finds about some inputs.
 
     Raises:
@@ -42,23 +46,32 @@ def judge(services: Services, find: Find, given: Given, leaving: Leaving) -> Fou
         FinetunedError: the model cannot be loaded.
     """
     meant = find(services.database)  # every time: an alias may have moved, through any replica
-    services.telemetry.observe_lookup(in_memory=services.pool.holds(meant.id))
+    in_memory = services.pool.holds(meant.id)
+    services.telemetry.observe_lookup(in_memory=in_memory)
+    quick = in_memory and meant.reads_text and _few(given)
+    if not quick:
+        yield LONG
     try:
         predictor = services.pool.get(meant.id)
     except OSError:
         registry.confirm(services.database, meant.id)  # its files may be gone because it was deleted: that is a 404
         raise
     if isinstance(given, numpy.ndarray):
-        results = services.predicting.judge(predictor, [*given], predictor.accept, leaving)
+        results = yield from services.predicting.judge(predictor, [*given], predictor.accept, leaving)
     else:
         contents = [_content(one, text=meant.reads_text) for one in given]
         good = [content for content in contents if isinstance(content, bytes)]
-        gently = not meant.reads_text
-        judged = iter(services.predicting.judge(predictor, good, predictor.prepare, leaving, gently=gently))
+        way: Way = "quickly" if quick else "shared" if meant.reads_text else "gently"
+        judged = iter((yield from services.predicting.judge(predictor, good, predictor.prepare, leaving, way=way)))
         results = [next(judged) if isinstance(content, bytes) else content for content in contents]
     failed = sum(isinstance(result, FinetunedError) for result in results)
     services.telemetry.observe_predictions(len(results) - failed, failed)
     return Found(meant, predictor, results)
+
+
+def _few(given: Given) -> bool:
+    """Whether these, if they are texts, are prepared in some milliseconds."""
+    return len(given) <= MAX_BATCH and sum(len(one) for one in given) <= _SHORT
 
 
 def all_judged(found: Found, name: str) -> "Sequence[Judgement]":

@@ -7,8 +7,6 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import Final, Generic, Protocol, TypeVar
 
-from anyio import CapacityLimiter
-
 from app.predictions.fairness import Places, Shares
 from models_store import spans
 
@@ -51,8 +49,6 @@ class ModelPool(Generic[M]):
         self._models: OrderedDict[str, Future[M]] = OrderedDict()
         self._places = Places(max_waiting)
         self.shares = Shares(_EACH)
-        self.threads = CapacityLimiter(max_waiting)
-        """Who waits here waits in a thread; not in one of those that answer everything else."""
 
     def place(self, owner: str = "") -> AbstractContextManager[None]:
         """One of the waiting places, for as long as the block lasts.

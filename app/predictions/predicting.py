@@ -8,10 +8,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar
 
 from app.predictions.batching import MAX_BATCH, Batcher, Observer, Ticket, stopping
 from app.predictions.fairness import Turns
+from app.predictions.stepping import Steps
 from models_store import processors, spans
 from models_store.errors import FinetunedError
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:  # torch takes seconds to import; see app.pretrained
     from app.pretrained import Predictor, Prepared, Result
 
 T = TypeVar("T")
+Way: TypeAlias = Literal["quickly", "shared", "gently"]
+"""How items are prepared: at once, where that takes no time to speak of; by all cores, as owners share them; or by all
+cores in threads that give way to all others, as large pictures can take seconds each."""
 _GIVING_WAY: Final = 64
 """Threads at most: as many as owners at once have turns for pictures."""
 _NICENESS: Final = 5
@@ -99,8 +103,8 @@ class Predicting:
         prepare: "Callable[[Sequence[T]], list[Prepared | FinetunedError]]",
         leaving: Leaving | None = None,
         *,
-        gently: bool = False,
-    ) -> "list[Result]":
+        way: Way = "shared",
+    ) -> "Steps[list[Result]]":
         """One result an item, in order.
 
         Args:
@@ -108,19 +112,20 @@ class Predicting:
             items: as ``prepare`` takes them.
             prepare: one of the model's own ways from items to tensors.
             leaving: tells when nobody waits any more.
-            gently: prepare in threads that give way to all others, as large pictures can take seconds each.
+            way: how they are prepared.
 
         Raises:
             UnavailableError: ``prediction_timeout`` or ``stopping``.
             CancelledError: the client has left.
         """
         leaving = leaving or Leaving()
-        way = partial(self._gently, prepare) if gently else prepare
         waiting: deque[tuple[list[Prepared | FinetunedError], Ticket | None]] = deque()
         results: list[Result] = []
 
-        def collect() -> None:
+        def collect() -> Steps[None]:
             prepared, ticket = waiting[0]
+            if ticket is not None:
+                yield ticket
             judged = ticket.judged() if ticket else []
             waiting.popleft()
             results.extend(model.results(judged, prepared))
@@ -134,13 +139,13 @@ class Predicting:
         try:
             for start in range(0, len(items), MAX_BATCH):
                 leaving.check()
-                prepared = self._prepare(leaving.owner, way, items[start : start + MAX_BATCH])
+                prepared = self._prepare(leaving.owner, way, prepare, items[start : start + MAX_BATCH])
                 waiting.append((prepared, self._submit(leaving.owner, model, prepared)))
                 leaving.check()
                 if len(waiting) == _AHEAD:
-                    collect()
+                    yield from collect()
             while waiting:
-                collect()
+                yield from collect()
         finally:
             cancel()  # where one part has failed nobody waits for the others
         return results
@@ -169,6 +174,17 @@ class Predicting:
 
     @spans.parted("decode")
     def _prepare(
+        self,
+        owner: str,
+        way: Way,
+        prepare: "Callable[[Sequence[T]], list[Prepared | FinetunedError]]",
+        items: Sequence[T],
+    ) -> "list[Prepared | FinetunedError]":
+        if way == "quickly":
+            return prepare(items)
+        return self._shared(owner, partial(self._gently, prepare) if way == "gently" else prepare, items)
+
+    def _shared(
         self, owner: str, prepare: "Callable[[Sequence[T]], list[Prepared | FinetunedError]]", items: Sequence[T]
     ) -> "list[Prepared | FinetunedError]":
         """No more at once of one owner than there are cores: who computes would only wait for its own preparations.

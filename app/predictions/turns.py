@@ -1,20 +1,20 @@
-"""A prediction's turn: in a thread of the pool's own, as owners share them, while somebody waits for the answer."""
+"""A prediction's turn: as owners share the process, while somebody waits for the answer."""
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from typing import TypeVar
 
-from anyio import to_thread
 from starlette.requests import ClientDisconnect, Request
 
 from app.deps import Services
 from app.predictions.predicting import Leaving
+from app.predictions.stepping import Steps
 
 T = TypeVar("T")
 
 
-async def take(request: Request, services: Services, owner: str, work: Callable[[Leaving], T]) -> T:
+async def take(request: Request, services: Services, owner: str, work: Callable[[Leaving], Steps[T]]) -> T:
     """Do the work of this owner's request, whose body has been read; it hears when the client leaves.
 
     Raises:
@@ -24,7 +24,7 @@ async def take(request: Request, services: Services, owner: str, work: Callable[
     watch = asyncio.create_task(_watch(request, leaving))
     try:
         async with services.pool.shares.of(owner):
-            return await to_thread.run_sync(work, leaving, limiter=services.pool.threads)
+            return await services.stepping.through(work(leaving))
     except CancelledError as error:
         raise ClientDisconnect from error
     finally:

@@ -28,7 +28,7 @@ def broker_program(request: pytest.FixtureRequest) -> str:
     return str(program)
 
 
-@pytest.fixture(params=["postgresql"] if WANTED else ["sqlite", "postgresql"])
+@pytest.fixture(params=["postgresql"] if WANTED else ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def installation_database(request: pytest.FixtureRequest) -> str:
     """What ``make_service`` takes for an empty database of each kind."""
     if request.param == "sqlite":

@@ -52,6 +52,7 @@ def test_an_exception_in_the_module_is_told(service: Service, pictures: str) -> 
     assert "a bug in the module" in job["error"]["message"]
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_ends_the_job_as_diverged(service: Service, pictures: str) -> None:
     job = ended(service, pictures, "not_a_number", strategy="full")
     assert (job["status"], job["error"]["code"]) == ("failed", "diverged")

@@ -13,7 +13,7 @@ from tests.e2e.conftest import MINILM
 from tests.e2e.service import Service, until
 
 SQUEEZENET = "torchvision/squeezenet1_1"
-LONG = {"max_epochs": 400, "early_stopping": None, "batch_size": 4}
+LONG = {"max_epochs": 200, "early_stopping": None, "batch_size": 4}
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def service(make_service: Callable[..., Service]) -> Service:
 
 
 def long_job(service: Service) -> str:
-    """A job that trains for some ten seconds, in its training phase, with a checkpoint."""
+    """A job that trains for some five seconds, in its training phase, with a checkpoint."""
     dataset = service.upload("pictures.zip", sets.picture_zip(6))["id"]
     job_id = service.post_job(dataset, SQUEEZENET, weights=None, strategy="freeze", training=LONG)
     until(lambda: row(service, job_id).checkpoint, 60, "the job has a checkpoint")

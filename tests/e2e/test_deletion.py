@@ -151,6 +151,7 @@ def test_what_another_one_has_as_well_stays_for_that_one_and_goes_with_it(instal
     _nowhere(installation, canary)
 
 
+@pytest.mark.slow
 def test_a_backbone_goes_with_the_last_model_that_stands_on_it(installation: Service, ann: Tenant) -> None:
     trunks = installation.data_dir / "store" / "trunks"
     dataset = ann.imported("films.csv", _films("word"))["id"]

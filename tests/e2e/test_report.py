@@ -175,6 +175,7 @@ def test_what_was_done_to_a_picture_is_told(service: Service, picture_model: str
     assert (second["exif_applied"], second["upscaled"], second["alpha_dropped"]) == (False, True, True)
 
 
+@pytest.mark.slow
 def test_evaluating_on_the_same_set_gives_the_same_report_by_split(
     service: Service, review_model: str, reviews: str, report: dict[str, Any]
 ) -> None:

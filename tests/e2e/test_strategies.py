@@ -34,6 +34,7 @@ def test_a_lora_job_gives_a_model_like_any_other_whose_backbone_has_learned(serv
     assert right(service, job["model"]) > 0.8
 
 
+@pytest.mark.slow
 def test_a_gradual_job_tells_each_stage_and_shows_the_rates_of_what_trains(service: Service, sentences: str) -> None:
     job = trained(service, sentences, "gradual", backbone_lr=1e-4, layer_decay=0.5, scheduler="constant")
     told = [event["data"].get("message", "") for event in service.events(job["id"])]

@@ -218,6 +218,7 @@ def test_a_safetensors_file_that_lies_is_refused(attack: str, route: str, servic
     assert answer.json()["code"] in {"unreadable_weights", "weights_mismatch", "checkpoint_mismatch"}
 
 
+@pytest.mark.slow
 def test_a_bomb_under_a_false_name_is_one_too(ann: Tenant, tmp_path: Path) -> None:
     """What is a pickle is told by the suffix: none may get a pickle to where safetensors are read, or the reverse."""
     for filename in ("net.safetensors", "net.PTH", "net.pt\0.safetensors", "../../net.pt"):

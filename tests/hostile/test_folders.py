@@ -99,7 +99,7 @@ def _sent(service: Service, content: bytes, name: str) -> tuple[int, str]:
     return answer.status_code, str(answer.json().get("code", ""))
 
 
-QUICK = ["auto_map", "pickles alone", "a bomb"]
+QUICK = ["auto_map", "a bomb"]
 _slow = pytest.mark.slow
 
 

@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import torch
 from torch import Tensor
 
 from app.predictions.predicting import Leaving, Predicting
+from app.predictions.stepping import Steps
 from models_store import bundle
 from models_store.backbones import FAMILIES
 from models_store.backbones.family import Batch
@@ -23,6 +24,8 @@ from models_store.network import Network
 from models_store.predictor import Predictor
 from models_store.preprocessing.protocol import Prepared
 from tests.models_store.samples import encoded, noise, photos
+
+T = TypeVar("T")
 
 
 class Held:
@@ -103,8 +106,22 @@ def ask(
     leaving: Leaving | None = None,
 ) -> list[dict[str, Any]]:
     """The answers, as ``POST /predict`` gives them."""
-    results = predicting.judge(model, contents, model.prepare, leaving)
+    results = waited(predicting.judge(model, contents, model.prepare, leaving))
     return [model.answer(result, top_k=top_k, with_logits=with_logits) for result in results]
+
+
+def waited(steps: Steps[T]) -> T:
+    """What the steps make, all of them in this thread."""
+    while True:
+        try:
+            ticket = next(steps)
+        except StopIteration as end:
+            made: T = end.value
+            return made
+        if ticket is not None:
+            ended = threading.Event()
+            ticket.then(ended.set)
+            assert ended.wait(30)
 
 
 def logits(answers: Sequence[dict[str, list[float]]]) -> Tensor:
@@ -219,11 +236,11 @@ def test_what_is_prepared_gently_gives_way_to_every_other_thread(predicting: Pre
 
     own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
     contents = pictures(5)
-    gently = predicting.judge(model, contents, prepare, gently=True)
+    gently = waited(predicting.judge(model, contents, prepare, way="gently"))
     assert niceness
     assert min(niceness) > own
     niceness.clear()
-    assert len(predicting.judge(model, contents, prepare)) == len(gently) == 5
+    assert len(waited(predicting.judge(model, contents, prepare))) == len(gently) == 5
     assert {*niceness} == {own}
 
 
@@ -232,5 +249,5 @@ def test_pictures_that_cannot_be_prepared_any_more_are_refused_as_all_else(
 ) -> None:
     predicting.stop()
     with pytest.raises(UnavailableError) as refused:
-        predicting.judge(model, pictures(1), model.prepare, gently=True)
+        waited(predicting.judge(model, pictures(1), model.prepare, way="gently"))
     assert refused.value.code == "stopping"

@@ -3,6 +3,7 @@
 Loaded by the process of schemathesis; see `running.py` for its environment.
 """
 
+import json
 import os
 import re
 import zlib
@@ -11,10 +12,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import schemathesis
+from pydantic import ValidationError
 from schemathesis import Case, CheckContext, HookContext, Response
 from schemathesis.core.failures import Failure
 from schemathesis.openapi.checks import EnsureResourceAvailability
 from schemathesis.transport.serialization import Binary
+
+from app.openinference.requests import HEAD_LENGTH
+from app.openinference.schemas import InferRequest
 
 _FOLDER: Final = Path(os.environ["CONTRACT_FOLDER"])
 _LONGEST_WAIT: Final = int(os.environ["CONTRACT_LONGEST_WAIT"])
@@ -26,9 +31,12 @@ _FILES: Final[Mapping[str, tuple[Binary, ...]]] = {
         "create_checkpoint": ("autoencoder.safetensors",),
         "add_weights": ("efficientnet.safetensors",),
         "predict": ("bee.png",),
+        "infer": ("image.json", "text.json"),
+        "infer_version": ("image.json", "text.json"),
     }.items()
 }
-"""Operation → contents that its field ``file`` may have."""
+"""Operation → contents that its field ``file``, or a body of bytes, may have."""
+_TENSORS: Final = tuple(json.loads((_FOLDER / name).read_bytes())["inputs"] for name in ("image.json", "text.json"))
 _UNREADABLE: Final = frozenset({"unreadable_weights", "unsafe_weights"})
 """The file's content is what a schema cannot describe."""
 _NO_SUCH_WEIGHTS: Final = frozenset({"unknown_backbone", "unknown_weights"})
@@ -74,14 +82,28 @@ def filter_case(context: HookContext, case: Case[Any]) -> bool:
 
 @schemathesis.hook
 def map_body(context: HookContext, body: Any) -> Any:
-    """Some files are what they are called, since none that chance makes ever is."""
+    """Some files and tensors are what they are called, since none that chance makes ever is."""
     real = _FILES.get(_name(context.operation), ())
     if isinstance(body, Binary):
         return _real(body, real)
-    if not isinstance(body, dict) or "file" not in body:
+    if not isinstance(body, dict):
+        return body
+    if "inputs" in body:
+        return _with_real_tensor(body)
+    if "file" not in body:
         return body
     given = body["file"]
     return {**body, "file": [_real(one, real) for one in given] if isinstance(given, list) else _real(given, real)}
+
+
+def _with_real_tensor(body: Any) -> Any:
+    """For three out of four that are inference requests of the described form; the others stay as they are."""
+    try:
+        InferRequest.model_validate(body)
+    except ValidationError:
+        return body
+    choice = zlib.crc32(json.dumps(body, sort_keys=True).encode()) % 4
+    return {**body, "inputs": _TENSORS[choice % 2]} if choice else body
 
 
 def _real(given: object, real: Sequence[Binary]) -> object:
@@ -94,11 +116,17 @@ def _real(given: object, real: Sequence[Binary]) -> object:
 
 @schemathesis.hook
 def map_headers(context: HookContext, headers: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Nobody waits for longer than the run has time for."""
+    """Nobody waits for longer than the run has time for; three of four requests do not say where their JSON ends."""
     del context
     if headers is None:  # the operation takes none
         return None
-    return {name: _shortened(value) if name.lower() == "prefer" else value for name, value in headers.items()}
+    kept = {name: value for name, value in headers.items() if name != HEAD_LENGTH or not _is_to_go(str(value))}
+    return {name: _shortened(value) if name.lower() == "prefer" else value for name, value in kept.items()}
+
+
+def _is_to_go(head_length: str) -> bool:
+    """Of the lengths that have their form; none that chance makes ever is that of the JSON."""
+    return re.fullmatch(r"[0-9]{1,12}", head_length) is not None and zlib.crc32(head_length.encode()) % 4 > 0
 
 
 def _shortened(prefer: object) -> object:

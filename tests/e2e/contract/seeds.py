@@ -1,5 +1,6 @@
 """What a run starts from: one of everything that a user can have, and files as users send them."""
 
+import base64
 import io
 import json
 from pathlib import Path
@@ -28,6 +29,8 @@ def write_files(folder: Path) -> None:
         "autoencoder.safetensors": _tensors(Autoencoder()),
         "efficientnet.safetensors": _tensors(timm.create_model("test_efficientnet")),
         "bee.png": _png(),
+        "image.json": _inference("image", base64.b64encode(_png()).decode()),
+        "text.json": _inference("text", "a film that stays"),
     }
     for name, content in files.items():
         (folder / name).write_bytes(content)
@@ -75,6 +78,11 @@ def _checkpoint(owner: Tenant, folder: Path) -> str:
 
 def _tensors(module: nn.Module) -> bytes:
     return save({name: tensor.contiguous() for name, tensor in module.state_dict().items()})
+
+
+def _inference(name: str, value: str) -> bytes:
+    """A request of the Open Inference Protocol."""
+    return json.dumps({"inputs": [{"name": name, "shape": [1], "datatype": "BYTES", "data": [value]}]}).encode()
 
 
 def _png() -> bytes:

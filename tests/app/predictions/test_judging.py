@@ -1,0 +1,60 @@
+"""What is quick shares threads with other requests; what may take long does not."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from app.predictions import judging
+from app.predictions.batching import MAX_BATCH, Ticket
+from app.predictions.predicting import Leaving
+from app.predictions.stepping import LONG
+from models_store import aliases
+from models_store.aliases import Meant
+from models_store.database.engine import Database
+from models_store.keys import Caller
+from tests.app.served import Served
+from tests.models_store.samples import photos
+
+ADMIN = Caller("admin", "admin")
+
+
+def first(served: Served, model: str, given: Sequence[str | bytes]) -> Ticket | None:
+    """What judging these waits for first; it is given up then."""
+
+    def find(database: Database) -> Meant:
+        return aliases.meant(database, model, caller=ADMIN)
+
+    leaving = Leaving("admin")
+    steps = judging.judge(served.service.services, find, given, leaving)
+    try:
+        return next(steps)
+    finally:
+        steps.close()
+
+
+@pytest.fixture(scope="module")
+def loaded(served: Served) -> Served:
+    for model, asked in ((served.texts, {"inputs": "a joy"}), (served.images, {"inputs": ""})):
+        assert served.client.post("/predict", json={"model": model, **asked}).status_code == 200
+    return served
+
+
+@pytest.mark.parametrize("given", [["a joy"], ["a joy"] * MAX_BATCH, ["a joy" * 1000, ""]])
+def test_a_few_short_texts_are_quick(loaded: Served, given: list[str]) -> None:
+    assert isinstance(first(loaded, loaded.texts, given), Ticket)
+
+
+@pytest.mark.parametrize("given", [["a joy"] * (MAX_BATCH + 1), ["a joy " * 4000], ["a joy " * 2000] * 2])
+def test_many_texts_and_long_ones_are_not(loaded: Served, given: list[str]) -> None:
+    assert first(loaded, loaded.texts, given) is LONG
+
+
+def test_pictures_are_not(loaded: Served) -> None:
+    assert first(loaded, loaded.images, [photos()["flower"]]) is LONG
+
+
+def test_a_model_that_must_be_loaded_first_is_not(loaded: Served) -> None:
+    loaded.service.services.pool.drop(loaded.texts)
+    assert first(loaded, loaded.texts, ["a joy"]) is LONG
+    assert loaded.client.post("/predict", json={"model": loaded.texts, "inputs": "a joy"}).status_code == 200
+    assert isinstance(first(loaded, loaded.texts, ["a joy"]), Ticket)

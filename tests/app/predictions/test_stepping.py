@@ -1,0 +1,201 @@
+"""Requests are gone through step by step: none holds a thread while it waits for an engine."""
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextvars import ContextVar
+
+import pytest
+import torch
+from torch import Tensor
+
+from app.predictions.batching import Ticket
+from app.predictions.stepping import LONG, Stepping, Steps
+from models_store.errors import NotFoundError, UnavailableError
+from models_store.predictor import Judged
+from models_store.preprocessing.protocol import Prepared
+
+JUDGED = Judged(torch.zeros(2), [0.5, 0.5], None)
+
+
+class Nothing:
+    """What a ticket here asks for; nothing computes it."""
+
+    key, parallel = "nothing", 1
+
+    def run(self, items: Sequence[Prepared]) -> Tensor:
+        raise NotImplementedError
+
+    def judge(self, features: Tensor) -> list[Judged]:
+        raise NotImplementedError
+
+    def length(self, item: Prepared) -> int:
+        del item
+        return 1
+
+
+def asked() -> Ticket:
+    """A ticket for one item."""
+    return Ticket(Nothing(), [Prepared({}, {})], 0.0)
+
+
+@pytest.fixture
+def stepping() -> Iterator[Stepping]:
+    made = Stepping(few=1, most=2)
+    yield made
+    made.stop()
+
+
+def named() -> str:
+    return threading.current_thread().name
+
+
+def waiting(ticket: Ticket, begun: list[str]) -> Steps[int]:
+    """Steps that wait for a ticket; they tell their threads."""
+    begun.append(named())
+    yield ticket
+    begun.append(named())
+    return len(ticket.judged())
+
+
+def test_who_waits_for_an_engine_holds_no_thread(stepping: Stepping) -> None:
+    """There is one thread, and both have begun before either is answered."""
+    tickets, names = [asked(), asked()], list[str]()
+
+    async def see() -> list[int]:
+        coming = [asyncio.create_task(stepping.through(waiting(ticket, names))) for ticket in tickets]
+        while len(names) < 2:
+            await asyncio.sleep(0.001)
+        for ticket in tickets:
+            await asyncio.to_thread(ticket.give, 0, JUDGED)
+        return await asyncio.gather(*coming)
+
+    assert asyncio.run(see()) == [1, 1]
+    assert len(names) == 4
+    assert len({*names}) == 1
+
+
+def test_a_ticket_that_is_done_already_is_not_waited_for(stepping: Stepping) -> None:
+    ticket = asked()
+    ticket.give(0, JUDGED)
+    assert asyncio.run(stepping.through(waiting(ticket, []))) == 1
+
+
+def test_a_long_step_and_those_behind_it_are_in_threads_of_their_own(stepping: Stepping) -> None:
+    gate, ticket = threading.Event(), asked()
+
+    def long() -> Steps[list[str]]:
+        names = [named()]
+        yield LONG
+        assert gate.wait(10)
+        names.append(named())
+        yield ticket
+        return [*names, named()]
+
+    def short() -> Steps[str]:
+        yield from ()
+        return named()
+
+    async def see() -> tuple[list[str], str]:
+        first = asyncio.create_task(stepping.through(long()))
+        second = await stepping.through(short())
+        assert not first.done()
+        gate.set()
+        ticket.give(0, JUDGED)
+        return await first, second
+
+    (begun, *others), few = asyncio.run(see())
+    assert begun == few
+    assert few not in others
+
+
+def test_short_steps_go_on_where_the_few_are_held_up(stepping: Stepping) -> None:
+    """As by a database that does not answer."""
+    gate = threading.Event()
+
+    def stuck() -> Steps[bool]:
+        yield from ()
+        return gate.wait(10)
+
+    def short() -> Steps[str]:
+        yield from ()
+        return named()
+
+    async def see() -> str:
+        first = asyncio.create_task(stepping.through(stuck()))
+        await asyncio.sleep(0)
+        name = await stepping.through(short())
+        assert not first.done()
+        gate.set()
+        assert await first
+        return name
+
+    assert not asyncio.run(see()).startswith("requests")
+
+
+def test_every_step_is_in_the_context_of_its_request(stepping: Stepping) -> None:
+    request: ContextVar[str] = ContextVar("request")
+
+    def steps() -> Steps[list[str]]:
+        ticket, seen = asked(), [request.get()]
+        ticket.give(0, JUDGED)
+        yield ticket
+        seen.append(request.get())
+        yield LONG
+        return [*seen, request.get()]
+
+    async def one(name: str) -> list[str]:
+        request.set(name)
+        return await stepping.through(steps())
+
+    async def see() -> list[list[str]]:
+        return await asyncio.gather(*(asyncio.create_task(one(name)) for name in ("a", "b")))
+
+    assert asyncio.run(see()) == [["a"] * 3, ["b"] * 3]
+
+
+@pytest.mark.parametrize("error", [NotFoundError("no", "No."), TimeoutError("the database"), CancelledError()])
+@pytest.mark.parametrize("long", [False, True])
+def test_an_error_of_a_step_is_that_of_the_request(stepping: Stepping, error: Exception, *, long: bool) -> None:
+    def steps() -> Steps[None]:
+        if long:
+            yield LONG
+        raise error
+
+    with pytest.raises(type(error)):
+        asyncio.run(stepping.through(steps()))
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_the_steps_of_a_task_that_is_cancelled_are_closed(stepping: Stepping, *, running: bool) -> None:
+    """So that what waits in the queue is taken back."""
+    gate, begun, closed = threading.Event(), threading.Event(), threading.Event()
+
+    def steps() -> Steps[None]:
+        try:
+            begun.set()
+            if running:
+                gate.wait(10)
+            yield asked()
+        finally:
+            closed.set()
+
+    async def see() -> None:
+        coming = asyncio.create_task(stepping.through(steps()))
+        await asyncio.to_thread(begun.wait, 10)
+        await asyncio.sleep(0.05)
+        coming.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await coming
+        gate.set()
+
+    asyncio.run(see())
+    assert closed.wait(10)
+
+
+def test_who_comes_after_the_end_is_told_so(stepping: Stepping) -> None:
+    stepping.stop()
+    with pytest.raises(UnavailableError) as refused:
+        asyncio.run(stepping.through(waiting(asked(), [])))
+    assert refused.value.code == "stopping"
