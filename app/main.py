@@ -49,6 +49,7 @@ from models_store.spans import Tracer
 from models_store.storage import opened
 
 _API_VERSION: Final = "1"
+_ASKING: Final = 8
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     predictions_router,  # first, because a request is compared with one router after the other
     openinference_router,
@@ -99,6 +100,11 @@ def create_app(settings: AppSettings) -> FastAPI:
     return app
 
 
+def _few(database: Database) -> int:
+    """Threads for short steps. Where each asks a database over the network, more of them wait than compute."""
+    return processors.usable() if database.has_one_writer else max(processors.usable(), _ASKING)
+
+
 def _services(settings: AppSettings) -> Services:
     database = Database(settings.resolved_database_url)
     telemetry = Telemetry()
@@ -117,7 +123,7 @@ def _services(settings: AppSettings) -> Services:
         bell=Bell(settings.redis_url),
         pool=pool,
         predicting=Predicting(settings.prediction_timeout_seconds, telemetry.observe_batch),
-        stepping=Stepping(processors.usable(), settings.max_waiting_predictions),
+        stepping=Stepping(_few(database), settings.max_waiting_predictions),
         telemetry=telemetry,
         tracer=Tracer("api"),
         storage=storage,

@@ -21,8 +21,10 @@ from models_store.pixels import Array
 if TYPE_CHECKING:  # torch takes seconds to import; see app.pretrained
     from app.pretrained import Judgement, Predictor, Result
 
-_SHORT: Final = 20_000
-"""Characters: to cut them into tokens takes some five milliseconds."""
+_SHORT: Final = 4_000
+"""Characters: to cut them into tokens takes some milliseconds."""
+_SMALL: Final = 20_000
+"""Scores: to sort and write them takes some milliseconds."""
 Find = Callable[[Database], Meant]
 Given = Sequence[Input] | Array
 """Texts, or bytes of files; or pixels [N, 3, height, width] float32."""
@@ -46,16 +48,12 @@ def judge(services: Services, find: Find, given: Given, leaving: Leaving) -> Ste
         FinetunedError: the model cannot be loaded.
     """
     meant = find(services.database)  # every time: an alias may have moved, through any replica
-    in_memory = services.pool.holds(meant.id)
-    services.telemetry.observe_lookup(in_memory=in_memory)
-    quick = in_memory and meant.reads_text and _few(given)
+    predictor = services.pool.ready(meant.id)
+    services.telemetry.observe_lookup(in_memory=predictor is not None)
+    quick = predictor is not None and meant.reads_text and _few(given)
     if not quick:
         yield LONG
-    try:
-        predictor = services.pool.get(meant.id)
-    except OSError:
-        registry.confirm(services.database, meant.id)  # its files may be gone because it was deleted: that is a 404
-        raise
+    predictor = predictor or _loaded(services, meant)
     if isinstance(given, numpy.ndarray):
         results = yield from services.predicting.judge(predictor, [*given], predictor.accept, leaving)
     else:
@@ -66,7 +64,17 @@ def judge(services: Services, find: Find, given: Given, leaving: Leaving) -> Ste
         results = [next(judged) if isinstance(content, bytes) else content for content in contents]
     failed = sum(isinstance(result, FinetunedError) for result in results)
     services.telemetry.observe_predictions(len(results) - failed, failed)
+    if len(results) * len(predictor.labels) > _SMALL:
+        yield LONG
     return Found(meant, predictor, results)
+
+
+def _loaded(services: Services, meant: Meant) -> "Predictor":
+    try:
+        return services.pool.get(meant.id)
+    except OSError:
+        registry.confirm(services.database, meant.id)  # its files may be gone because it was deleted: that is a 404
+        raise
 
 
 def _few(given: Given) -> bool:

@@ -73,11 +73,14 @@ class ModelPool(Generic[M]):
                 self._models[model_id] = mine
         return known.result() if known is not None else self._fill(model_id, mine)
 
-    def holds(self, model_id: str) -> bool:
-        """Whether a model is in memory."""
+    def ready(self, model_id: str) -> M | None:
+        """The model, if it is in memory."""
         with self._lock:
             known = self._models.get(model_id)
-        return known is not None and known.done()
+            if known is None or not known.done():
+                return None
+            self._models.move_to_end(model_id)
+        return known.result()
 
     def drop(self, model_id: str) -> None:
         """Forget a model, which then gives its memory back when its last request has ended."""

@@ -1,6 +1,8 @@
 """What is quick shares threads with other requests; what may take long does not."""
 
+import threading
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 
@@ -18,14 +20,13 @@ from tests.models_store.samples import photos
 ADMIN = Caller("admin", "admin")
 
 
+def find(model: str, database: Database) -> Meant:
+    return aliases.meant(database, model, caller=ADMIN)
+
+
 def first(served: Served, model: str, given: Sequence[str | bytes]) -> Ticket | None:
     """What judging these waits for first; it is given up then."""
-
-    def find(database: Database) -> Meant:
-        return aliases.meant(database, model, caller=ADMIN)
-
-    leaving = Leaving("admin")
-    steps = judging.judge(served.service.services, find, given, leaving)
+    steps = judging.judge(served.service.services, partial(find, model), given, Leaving("admin"))
     try:
         return next(steps)
     finally:
@@ -39,18 +40,31 @@ def loaded(served: Served) -> Served:
     return served
 
 
-@pytest.mark.parametrize("given", [["a joy"], ["a joy"] * MAX_BATCH, ["a joy" * 1000, ""]])
+@pytest.mark.parametrize("given", [["a joy"], ["a joy"] * MAX_BATCH, ["a joy" * 800, ""]])
 def test_a_few_short_texts_are_quick(loaded: Served, given: list[str]) -> None:
     assert isinstance(first(loaded, loaded.texts, given), Ticket)
 
 
-@pytest.mark.parametrize("given", [["a joy"] * (MAX_BATCH + 1), ["a joy " * 4000], ["a joy " * 2000] * 2])
+@pytest.mark.parametrize("given", [["a joy"] * (MAX_BATCH + 1), ["a joy " * 700], ["a joy " * 350] * 2])
 def test_many_texts_and_long_ones_are_not(loaded: Served, given: list[str]) -> None:
     assert first(loaded, loaded.texts, given) is LONG
 
 
 def test_pictures_are_not(loaded: Served) -> None:
     assert first(loaded, loaded.images, [photos()["flower"]]) is LONG
+
+
+def test_a_large_answer_is_not(loaded: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of its items and labels many pairs are sorted and written."""
+    monkeypatch.setattr(judging, "_SMALL", 3)  # two texts, two labels
+    steps = judging.judge(loaded.service.services, partial(find, loaded.texts), ["a", "b"], Leaving("admin"))
+    ticket = next(steps)
+    assert isinstance(ticket, Ticket)
+    done = threading.Event()
+    ticket.then(done.set)
+    assert done.wait(10)
+    assert next(steps) is LONG
+    steps.close()
 
 
 def test_a_model_that_must_be_loaded_first_is_not(loaded: Served) -> None:

@@ -80,6 +80,28 @@ def test_a_model_that_loads_does_not_hold_up_others(pool: "ModelPool[Echo]", she
         shelf.gate.set()
 
 
+def test_a_model_is_ready_when_it_has_been_loaded(pool: "ModelPool[Echo]", shelf: Shelf) -> None:
+    shelf.gate.clear()
+    with ThreadPoolExecutor(1) as threads:
+        coming = threads.submit(pool.get, "slow")
+        shelf.started.acquire(timeout=10)
+        assert pool.ready("slow") is None
+        shelf.gate.set()
+        assert coming.result(10) is pool.ready("slow")
+    assert pool.ready("other") is None
+    assert shelf.loaded == ["slow"]
+
+
+def test_to_ask_whether_it_is_ready_counts_as_use(pool: "ModelPool[Echo]", shelf: Shelf) -> None:
+    for model in ("a", "b"):
+        pool.get(model)
+    pool.ready("a")
+    pool.get("c")
+    assert pool.ready("b") is None
+    assert pool.ready("a") is not None
+    assert shelf.loaded == ["a", "b", "c"]
+
+
 def test_the_longest_unused_is_dropped_first(pool: "ModelPool[Echo]", shelf: Shelf) -> None:
     for model in ("a", "b", "a", "c", "a", "b"):
         _label(pool, model)

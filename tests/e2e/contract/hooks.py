@@ -14,7 +14,7 @@ from typing import Any, Final
 import schemathesis
 from pydantic import ValidationError
 from schemathesis import Case, CheckContext, HookContext, Response
-from schemathesis.core.failures import Failure
+from schemathesis.core.failures import AcceptedNegativeData, Failure
 from schemathesis.openapi.checks import EnsureResourceAvailability
 from schemathesis.transport.serialization import Binary
 
@@ -137,13 +137,28 @@ def _shortened(prefer: object) -> object:
 
 @schemathesis.hook
 def filter_failure(context: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:
-    """A job's report is not the job: this 404 says that the job is there, and has none (yet)."""
+    """What is none."""
     del context
-    is_missing_report = response.status_code == 404 and response.json()["code"] == "report_not_found"
-    return not (
+    return not (_is_missing_report(failure, case, response) or _is_left_out(failure, case))
+
+
+def _is_missing_report(failure: Failure, case: Case[Any], response: Response) -> bool:
+    """A job's report is not the job: this 404 says that the job is there, and has none (yet)."""
+    return (
         isinstance(failure, EnsureResourceAvailability)
         and _name(case.operation) == "read_job_report"
-        and is_missing_report
+        and response.status_code == 404
+        and bool(response.json()["code"] == "report_not_found")
+    )
+
+
+def _is_left_out(failure: Failure, case: Case[Any]) -> bool:
+    """Browsers send every field of a form; those that nobody filled in are empty, and count as left out."""
+    return (
+        isinstance(failure, AcceptedNegativeData)
+        and case.media_type == "multipart/form-data"
+        and isinstance(case.body, dict)
+        and "" in case.body.values()
     )
 
 
