@@ -1,5 +1,6 @@
 """Ring the bell: tell a worker, through Celery and by name, that a row waits. Best effort, never in a client's way."""
 
+import contextlib
 import queue
 import threading
 from typing import Final
@@ -29,6 +30,7 @@ class Bell:
     def __init__(self, redis_url: str) -> None:
         self._celery = _celery(redis_url)
         self._waiting: queue.Queue[tuple[str, str, Span | None] | None] = queue.Queue(_MAX_WAITING)
+        self._over = False
         self._thread = threading.Thread(target=self._run, name="bell", daemon=True)
 
     def start(self) -> None:
@@ -36,12 +38,11 @@ class Bell:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop sending; waits no longer than one message may take."""
-        try:
+        """Send what waits, for no longer than one message may take; the rest is dropped."""
+        with contextlib.suppress(queue.Full):
             self._waiting.put_nowait(None)
-        except queue.Full:
-            return
-        self._thread.join(timeout=3 * _TIMEOUT_SECONDS)
+            self._thread.join(timeout=3 * _TIMEOUT_SECONDS)
+        self._over = True
 
     def ring(self, job_id: str, lane: str) -> None:
         """Send soon; returns at once and never raises."""
@@ -51,7 +52,7 @@ class Bell:
             _log.warning("bell_not_rung", job=job_id, reason="too many messages wait for the broker")
 
     def _run(self) -> None:
-        while (message := self._waiting.get()) is not None:
+        while (message := self._waiting.get()) is not None and not self._over:
             job_id, lane, asked = message
             with spans.entered(asked and asked.child("ring", {"finetuned.job.id": job_id}, kind="producer")):
                 self._send(job_id, lane)

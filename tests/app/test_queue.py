@@ -60,7 +60,7 @@ def test_a_job_that_nobody_heard_of_is_rung_for_again(settings: AppSettings, bro
         until(rung, 45, "the dispatcher's message")  # on a slow machine both first messages may be drawn as one
 
 
-def test_ringing_never_waits_for_the_broker() -> None:
+def test_ringing_never_waits_for_the_broker_and_neither_does_the_end() -> None:
     with socket.create_server(("127.0.0.1", 0)) as black_hole:
         bell = Bell(f"redis://127.0.0.1:{black_hole.getsockname()[1]}/0")
         bell.start()
@@ -68,6 +68,8 @@ def test_ringing_never_waits_for_the_broker() -> None:
         for number in range(2000):
             bell.ring(f"job_{number}", "training")
         assert time.monotonic() - started < 1
+        bell.stop()
+        until(lambda: not bell._thread.is_alive(), 20, "its thread has ended, though a thousand messages wait")
 
 
 def test_a_bell_rings_again_when_the_broker_is_back(broker_url: str) -> None:

@@ -56,7 +56,7 @@ def plant(owner: Tenant, folder: Path) -> None:
         "checkpoints": [_checkpoint(owner, folder)],
     }
     spare = {"spare-datasets": [spare_films], "spare-jobs": made[1:], "spare-models": models[1:]}
-    for name, values in (ids | spare | {"evaluations": [evaluation]}).items():
+    for name, values in (ids | spare | {"evaluations": [evaluation], "readers": [reader, models[0]]}).items():
         (folder / f"{name}.txt").write_text("".join(f'"{value}"\n' for value in values))
     (folder / "kept.txt").write_text("\n".join(value for values in ids.values() for value in values))
 
