@@ -49,7 +49,8 @@ from models_store.spans import Tracer
 from models_store.storage import opened
 
 _API_VERSION: Final = "1"
-_ASKING: Final = 8
+_ASKING_AT_ONCE: Final = 8
+"""Of a database that takes milliseconds to answer, eight at once are asked some thousand times a second."""
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     predictions_router,  # first, because a request is compared with one router after the other
     openinference_router,
@@ -100,9 +101,9 @@ def create_app(settings: AppSettings) -> FastAPI:
     return app
 
 
-def _few(database: Database) -> int:
-    """Threads for short steps. Where each asks a database over the network, more of them wait than compute."""
-    return processors.usable() if database.has_one_writer else max(processors.usable(), _ASKING)
+def _sharing(database: Database) -> int:
+    """Threads that short steps share. Where each asks a database over the network, more of them wait than compute."""
+    return processors.usable() if database.has_one_writer else max(processors.usable(), _ASKING_AT_ONCE)
 
 
 def _services(settings: AppSettings) -> Services:
@@ -123,7 +124,7 @@ def _services(settings: AppSettings) -> Services:
         bell=Bell(settings.redis_url),
         pool=pool,
         predicting=Predicting(settings.prediction_timeout_seconds, telemetry.observe_batch),
-        stepping=Stepping(_few(database), settings.max_waiting_predictions),
+        stepping=Stepping(_sharing(database), settings.max_waiting_predictions),
         telemetry=telemetry,
         tracer=Tracer("api"),
         storage=storage,

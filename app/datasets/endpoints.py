@@ -22,7 +22,7 @@ _TEXT: Final = "text-classification"
 # The body is read by app.uploads, not by FastAPI, which would put it whole into a temporary file first.
 _FILE: Final = "`.zip` of images, `.csv` or `.jsonl` of texts."
 _KINDS: Final = "text/csv, application/zip, application/jsonl"
-_FORM: Final = forms.described(DatasetForm, _FILE, "films.csv", _KINDS)
+_FORM: Final = forms.described(DatasetForm, _FILE, "films.csv", _KINDS, blanks=True)
 _BODY: Final = {"requestBody": {"required": True, "content": {"multipart/form-data": _FORM}}}
 
 

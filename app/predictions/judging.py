@@ -50,7 +50,7 @@ def judge(services: Services, find: Find, given: Given, leaving: Leaving) -> Ste
     meant = find(services.database)  # every time: an alias may have moved, through any replica
     predictor = services.pool.ready(meant.id)
     services.telemetry.observe_lookup(in_memory=predictor is not None)
-    quick = predictor is not None and meant.reads_text and _few(given)
+    quick = predictor is not None and meant.reads_text and _little(given)
     if not quick:
         yield LONG
     predictor = predictor or _loaded(services, meant)
@@ -77,7 +77,7 @@ def _loaded(services: Services, meant: Meant) -> "Predictor":
         raise
 
 
-def _few(given: Given) -> bool:
+def _little(given: Given) -> bool:
     """Whether these, if they are texts, are prepared in some milliseconds."""
     return len(given) <= MAX_BATCH and sum(len(one) for one in given) <= _SHORT
 

@@ -10,9 +10,10 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar
 
-from app.predictions.batching import MAX_BATCH, Batcher, Observer, Ticket, stopping
+from app.predictions.batching import MAX_BATCH, Batcher, Observer
 from app.predictions.fairness import Turns
 from app.predictions.stepping import Steps
+from app.predictions.tickets import Ticket, stopping
 from models_store import processors, spans
 from models_store.errors import FinetunedError
 

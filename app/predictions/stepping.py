@@ -6,6 +6,7 @@ way (``docs/performance.md``). So short steps share a few threads, one after the
 
 import asyncio
 import contextlib
+import traceback
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -14,7 +15,7 @@ from typing import Final, Generic, TypeAlias, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
-from app.predictions.batching import Ticket, stopping
+from app.predictions.tickets import Ticket, stopping
 
 T = TypeVar("T")
 LONG: Final = None
@@ -73,8 +74,10 @@ class Stepping:
                     long = True
                 else:
                     await _ended(found)
+        except Exception as error:
+            traceback.clear_frames(error.__traceback__)  # threads' frames know the error, and these what was asked
+            raise
         finally:
-            found = None  # else the error, its traceback and this frame would hold each other, and what was asked
             with contextlib.suppress(ValueError):  # where a step runs still, it closes when that has ended
                 steps.close()
 
@@ -90,11 +93,7 @@ class Stepping:
             return await self._alone(steps)
         coming = self._few.submit(copy_context().run, _next, steps)
         found = asyncio.wrap_future(coming)
-        try:
-            await asyncio.wait([found], timeout=_PATIENCE)
-        except asyncio.CancelledError:
-            found.cancel()  # takes back what was not begun, and nobody misses what becomes of the rest
-            raise
+        await asyncio.wait([found], timeout=_PATIENCE)
         if not found.done() and coming.cancel():
             self._wait_for_few()
             return await self._alone(steps)

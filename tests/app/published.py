@@ -1,5 +1,6 @@
 """Models in the store and the database, as a worker publishes them; their heads are random, their trunks real."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -23,6 +24,7 @@ def publish(
     owner_key: str | None = None,
     kind: tuple[str, str | None] = IMAGES,
     name: str = "insects",
+    labels: Sequence[str] = LABELS,
 ) -> str:
     """A model of an owner (the admin, if no key is given); gives its id."""
     with service.client(owner_key) if owner_key else service.client() as client:
@@ -32,7 +34,7 @@ def publish(
         job_id = client.post("/jobs", json=body).json()["id"]
     claim = claimed(service)
     model_id = ids.new("mdl")
-    trunk, card = _save(service.settings.store_dir, model_id, kind)
+    trunk, card = _save(service.settings.store_dir, model_id, kind, labels)
 
     def insert(session: Session) -> Json:
         owner = jobs.get(session, job_id, owner=None).owner
@@ -57,7 +59,7 @@ def publish(
     return model_id
 
 
-def _save(store_dir: Path, model_id: str, kind: tuple[str, str | None]) -> tuple[str, Json]:
+def _save(store_dir: Path, model_id: str, kind: tuple[str, str | None], labels: Sequence[str]) -> tuple[str, Json]:
     backbone_name, weights = kind
     mirror = Mirror(store_dir)
     if backbone_name == TEXTS[0]:
@@ -65,9 +67,9 @@ def _save(store_dir: Path, model_id: str, kind: tuple[str, str | None]) -> tuple
     family, name = split_name(backbone_name)
     torch.manual_seed(0)
     backbone = FAMILIES[family].load(name, weights, mirror, {})
-    network = Network(backbone.module, backbone.architecture, len(LABELS)).freeze()
+    network = Network(backbone.module, backbone.architecture, len(labels)).freeze()
     card: Json = {
-        "labels": LABELS,
+        "labels": [*labels],
         "metrics": {"val_accuracy": 0.9},
         "parity": {"passed": True},
         "freeze_proof": {"unchanged": True},

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from app.predictions import batching
-from app.predictions.batching import MAX_BATCH, Batcher, Ticket
+from app.predictions.batching import MAX_BATCH, Batcher
+from app.predictions.tickets import Ticket
 from models_store.errors import UnavailableError
 from models_store.predictor import Judged
 from models_store.preprocessing.protocol import Prepared

@@ -7,13 +7,15 @@ from functools import partial
 import pytest
 
 from app.predictions import judging
-from app.predictions.batching import MAX_BATCH, Ticket
+from app.predictions.batching import MAX_BATCH
 from app.predictions.predicting import Leaving
 from app.predictions.stepping import LONG
+from app.predictions.tickets import Ticket
 from models_store import aliases
 from models_store.aliases import Meant
 from models_store.database.engine import Database
 from models_store.keys import Caller
+from tests.app.published import TEXTS, publish
 from tests.app.served import Served
 from tests.models_store.samples import photos
 
@@ -40,6 +42,15 @@ def loaded(served: Served) -> Served:
     return served
 
 
+@pytest.fixture(scope="module")
+def large(loaded: Served) -> str:
+    """A model with many labels."""
+    labels = [f"label {number}" for number in range(1500)]
+    model = publish(loaded.service, kind=TEXTS, name="large", labels=labels)
+    assert loaded.client.post("/predict", json={"model": model, "inputs": "a joy"}).status_code == 200
+    return model
+
+
 @pytest.mark.parametrize("given", [["a joy"], ["a joy"] * MAX_BATCH, ["a joy" * 800, ""]])
 def test_a_few_short_texts_are_quick(loaded: Served, given: list[str]) -> None:
     assert isinstance(first(loaded, loaded.texts, given), Ticket)
@@ -54,17 +65,16 @@ def test_pictures_are_not(loaded: Served) -> None:
     assert first(loaded, loaded.images, [photos()["flower"]]) is LONG
 
 
-def test_a_large_answer_is_not(loaded: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of its items and labels many pairs are sorted and written."""
-    monkeypatch.setattr(judging, "_SMALL", 3)  # two texts, two labels
-    steps = judging.judge(loaded.service.services, partial(find, loaded.texts), ["a", "b"], Leaving("admin"))
+@pytest.mark.parametrize(("texts", "long"), [(1, False), (MAX_BATCH, True)])
+def test_a_large_answer_is_not(loaded: Served, large: str, texts: int, *, long: bool) -> None:
+    """Every text with every label is sorted and written."""
+    steps = judging.judge(loaded.service.services, partial(find, large), ["a joy"] * texts, Leaving("admin"))
     ticket = next(steps)
     assert isinstance(ticket, Ticket)
     done = threading.Event()
     ticket.then(done.set)
     assert done.wait(10)
-    assert next(steps) is LONG
-    steps.close()
+    assert [*steps] == ([LONG] if long else [])
 
 
 def test_a_model_that_must_be_loaded_first_is_not(loaded: Served) -> None:

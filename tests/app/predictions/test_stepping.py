@@ -1,8 +1,10 @@
 """Requests are gone through step by step: none holds a thread while it waits for an engine."""
 
 import asyncio
+import gc
 import threading
-from collections.abc import Iterator, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextvars import ContextVar
 
@@ -11,8 +13,8 @@ import torch
 from torch import Tensor
 
 from app.predictions import stepping as stepping_module
-from app.predictions.batching import Ticket
 from app.predictions.stepping import LONG, Stepping, Steps
+from app.predictions.tickets import Ticket
 from models_store.errors import NotFoundError, UnavailableError
 from models_store.predictor import Judged
 from models_store.preprocessing.protocol import Prepared
@@ -39,6 +41,18 @@ class Nothing:
 def asked() -> Ticket:
     """A ticket for one item."""
     return Ticket(Nothing(), [Prepared({}, {})], 0.0)
+
+
+class Awaited(Ticket):
+    """One that tells when it is waited for."""
+
+    def __init__(self) -> None:
+        super().__init__(Nothing(), [Prepared({}, {})], 0.0)
+        self.awaited = threading.Event()
+
+    def then(self, action: Callable[[], object]) -> None:
+        super().then(action)
+        self.awaited.set()
 
 
 @pytest.fixture
@@ -111,8 +125,9 @@ def test_a_long_step_and_those_behind_it_are_in_threads_of_their_own(stepping: S
     assert few not in others
 
 
-def test_short_steps_go_on_where_the_few_are_held_up(stepping: Stepping) -> None:
+def test_short_steps_go_on_where_the_few_are_held_up(stepping: Stepping, monkeypatch: pytest.MonkeyPatch) -> None:
     """As by a database that does not answer; only the first of them waits, and later ones share threads again."""
+    monkeypatch.setattr(stepping_module, "_PATIENCE", 1.0)  # three others take less, whatever else the machine does
     gate = threading.Event()
 
     def stuck() -> Steps[bool]:
@@ -127,7 +142,7 @@ def test_short_steps_go_on_where_the_few_are_held_up(stepping: Stepping) -> None
         first = asyncio.create_task(stepping.through(stuck()))
         await asyncio.sleep(0)
         names = [await stepping.through(short())]
-        async with asyncio.timeout(stepping_module._PATIENCE):
+        async with asyncio.timeout(1.0):
             names += [await stepping.through(short()) for _ in range(3)]
         assert not first.done()
         gate.set()
@@ -176,24 +191,52 @@ def test_an_error_of_a_step_is_that_of_the_request(stepping: Stepping, error: Ex
     assert raised.value is error
 
 
+def test_what_was_asked_does_not_outlive_its_error(stepping: Stepping) -> None:
+    """An error knows the frames that it came through. Where these know the error, all of it waits for the collector."""
+
+    class Body:
+        """Of a request; it may have megabytes."""
+
+    bodies: list[weakref.ref[Body]] = []
+
+    def steps(body: Body) -> Steps[None]:
+        bodies.append(weakref.ref(body))
+        yield from ()
+        raise NotFoundError("no", f"Not in {body}.")
+
+    async def see() -> str:
+        try:
+            await stepping.through(steps(Body()))
+        except NotFoundError as error:  # pytest would keep it
+            return error.code
+        return ""
+
+    gc.disable()
+    try:
+        assert asyncio.run(see()) == "no"
+        assert [body() for body in bodies] == [None]
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize("running", [False, True])
 def test_the_steps_of_a_task_that_is_cancelled_are_closed(stepping: Stepping, *, running: bool) -> None:
     """So that what waits in the queue is taken back."""
     gate, begun, closed = threading.Event(), threading.Event(), threading.Event()
+    ticket = Awaited()
 
     def steps() -> Steps[None]:
         try:
             begun.set()
             if running:
                 gate.wait(10)
-            yield asked()
+            yield ticket
         finally:
             closed.set()
 
     async def see() -> None:
         coming = asyncio.create_task(stepping.through(steps()))
-        await asyncio.to_thread(begun.wait, 10)
-        await asyncio.sleep(0.05)
+        assert await asyncio.to_thread((begun if running else ticket.awaited).wait, 10)
         coming.cancel()
         with pytest.raises(asyncio.CancelledError):
             await coming

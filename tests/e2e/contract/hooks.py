@@ -14,7 +14,7 @@ from typing import Any, Final
 import schemathesis
 from pydantic import ValidationError
 from schemathesis import Case, CheckContext, HookContext, Response
-from schemathesis.core.failures import AcceptedNegativeData, Failure
+from schemathesis.core.failures import Failure
 from schemathesis.openapi.checks import EnsureResourceAvailability
 from schemathesis.transport.serialization import Binary
 
@@ -36,6 +36,7 @@ _FILES: Final[Mapping[str, tuple[Binary, ...]]] = {
     }.items()
 }
 """Operation → contents that its field ``file``, or a body of bytes, may have."""
+_INFERENCE: Final = frozenset({"infer", "infer_version"})
 _TENSORS: Final = tuple(json.loads((_FOLDER / name).read_bytes())["inputs"] for name in ("image.json", "text.json"))
 _UNREADABLE: Final = frozenset({"unreadable_weights", "unsafe_weights"})
 """The file's content is what a schema cannot describe."""
@@ -83,14 +84,13 @@ def filter_case(context: HookContext, case: Case[Any]) -> bool:
 @schemathesis.hook
 def map_body(context: HookContext, body: Any) -> Any:
     """Some files and tensors are what they are called, since none that chance makes ever is."""
-    real = _FILES.get(_name(context.operation), ())
+    operation = _name(context.operation)
+    real = _FILES.get(operation, ())
     if isinstance(body, Binary):
         return _real(body, real)
-    if not isinstance(body, dict):
-        return body
-    if "inputs" in body:
+    if operation in _INFERENCE:
         return _with_real_tensor(body)
-    if "file" not in body:
+    if not isinstance(body, dict) or "file" not in body:
         return body
     given = body["file"]
     return {**body, "file": [_real(one, real) for one in given] if isinstance(given, list) else _real(given, real)}
@@ -137,28 +137,13 @@ def _shortened(prefer: object) -> object:
 
 @schemathesis.hook
 def filter_failure(context: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:
-    """What is none."""
-    del context
-    return not (_is_missing_report(failure, case, response) or _is_left_out(failure, case))
-
-
-def _is_missing_report(failure: Failure, case: Case[Any], response: Response) -> bool:
     """A job's report is not the job: this 404 says that the job is there, and has none (yet)."""
-    return (
+    del context
+    is_missing_report = response.status_code == 404 and response.json()["code"] == "report_not_found"
+    return not (
         isinstance(failure, EnsureResourceAvailability)
         and _name(case.operation) == "read_job_report"
-        and response.status_code == 404
-        and bool(response.json()["code"] == "report_not_found")
-    )
-
-
-def _is_left_out(failure: Failure, case: Case[Any]) -> bool:
-    """Browsers send every field of a form; those that nobody filled in are empty, and count as left out."""
-    return (
-        isinstance(failure, AcceptedNegativeData)
-        and case.media_type == "multipart/form-data"
-        and isinstance(case.body, dict)
-        and "" in case.body.values()
+        and is_missing_report
     )
 
 
